@@ -1,0 +1,176 @@
+//! `groupCommit`: lanes. A lane takes what has queued while it was committing, decides all of it on rows that it holds,
+//! writes and commits once, and answers. There is no timer: an act that comes alone goes alone. An order for goods that
+//! were sold out a moment ago does not queue up.
+//!
+//! A lane only keeps contenders apart and shares a commit among them. The guards stay in SQL, and lanes of other
+//! replicas meet at the rows' locks.
+
+mod batch;
+mod pace;
+mod queue;
+mod sold_out;
+
+use super::Verdict;
+use crate::act::{Needs, OrderAct, StockAct};
+use crate::decide::{Receipt, Refusal, Setting};
+use crate::order::OrderSn;
+use crate::patience::Setback;
+use crate::record::KnownOrder;
+use crate::store::{Store, StoreError};
+use queue::{Job, Queue, Work};
+use sold_out::SoldOut;
+use srv_config::{InventoryHot, LaneSettings};
+use srv_runtime::{DatabaseKind, Deadline, Settings, detached};
+use std::collections::{BTreeMap, BTreeSet};
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::Arc;
+use tokio::sync::oneshot;
+use tokio::time::Instant;
+use tokio_util::sync::{CancellationToken, DropGuard};
+
+/// The most lanes: each holds a connection while it commits, and more of them only meet at the same rows.
+const LANES_MAX: usize = 8;
+
+/// The lanes of one process. Clones share them; they end with the last one.
+#[derive(Clone)]
+pub(crate) struct Lanes(Arc<Inner>);
+
+struct Inner {
+    queues: Vec<Arc<Queue>>,
+    sold_out: Arc<SoldOut>,
+    settings: Settings<InventoryHot>,
+    _ends_the_lanes: DropGuard,
+}
+
+impl Lanes {
+    /// Opens the lanes of a store. Must be called inside a tokio runtime.
+    pub(crate) fn open(store: &Store, settings: Settings<InventoryHot>) -> Self {
+        // SQLite has one writer, so a second lane would only wait for the first.
+        let count = if store.kind() == DatabaseKind::Sqlite { 1 } else { LANES_MAX };
+        let end = CancellationToken::new();
+        let queues: Vec<_> = (0..count).map(|_| Arc::new(Queue::default())).collect();
+        let sold_out = Arc::new(SoldOut::new(store));
+        for queue in &queues {
+            let lane = Lane {
+                store: store.clone(),
+                queue: Arc::clone(queue),
+                sold_out: Arc::clone(&sold_out),
+                settings: settings.clone(),
+            };
+            let end = end.clone();
+            tokio::spawn(async move { end.run_until_cancelled(lane.supervise()).await });
+        }
+        Self(Arc::new(Inner { queues, sold_out, settings, _ends_the_lanes: end.drop_guard() }))
+    }
+
+    /// Has an act on an order done. A caller that goes away before its act was taken up leaves it undone.
+    pub(crate) async fn order(
+        &self,
+        act: &Arc<OrderAct>,
+        until: Deadline,
+    ) -> Result<Verdict<Receipt>, Setback> {
+        if let OrderAct::Sell(order) = &**act
+            && let Some(shortage) = self.0.sold_out.shortage(order).await
+        {
+            return Ok(Err(Refusal::Unobtainable(shortage)));
+        }
+        let (answer, answered) = oneshot::channel();
+        let route = match &**act {
+            OrderAct::Sell(order) => order.goods().next().map(hash),
+            act => Some(hash(act.sn())),
+        };
+        self.queue_up(Job::new(Work::Order(Arc::clone(act), answer), until), route.unwrap_or(0))?;
+        answered.await.unwrap_or(Err(Setback::LaneLost))
+    }
+
+    /// Has an act on a stock done, likewise.
+    pub(crate) async fn stock(
+        &self,
+        act: &Arc<StockAct>,
+        until: Deadline,
+    ) -> Result<Verdict<Setting>, Setback> {
+        let (answer, answered) = oneshot::channel();
+        self.queue_up(Job::new(Work::Stock(Arc::clone(act), answer), until), hash(act.goods))?;
+        answered.await.unwrap_or(Err(Setback::LaneLost))
+    }
+
+    /// Acts on the same goods take the same lane, so that they share its commits.
+    fn queue_up(&self, job: Job, route: u64) -> Result<(), Setback> {
+        let settings = &self.0.settings.load().lanes;
+        let count = usize::try_from(settings.count).unwrap_or(1).clamp(1, self.0.queues.len());
+        let lane = usize::try_from(route % count as u64).unwrap_or(0);
+        self.0.queues[lane].push(job, settings)
+    }
+}
+
+/// Those of these orders that are on record, as of one moment and without waiting for anybody.
+async fn look_up(
+    store: &Store,
+    orders: BTreeSet<OrderSn>,
+) -> Result<BTreeMap<OrderSn, KnownOrder>, StoreError> {
+    let needs = Needs { orders, ..Needs::default() };
+    Ok(store.read().await?.on().records(&needs).await?.orders)
+}
+
+fn hash(key: impl Hash) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    key.hash(&mut hasher);
+    hasher.finish()
+}
+
+/// One lane: a task that works off its queue.
+#[derive(Clone)]
+struct Lane {
+    store: Store,
+    queue: Arc<Queue>,
+    sold_out: Arc<SoldOut>,
+    settings: Settings<InventoryHot>,
+}
+
+impl Lane {
+    /// Keeps the lane running. One that panics loses its batch, whose callers learn that it is not known what became of
+    /// their acts; what is queued goes on.
+    async fn supervise(self) {
+        loop {
+            let mut running = tokio::task::JoinSet::new();
+            running.spawn(self.clone().run());
+            if let Some(Err(panicked)) = running.join_next().await {
+                tracing::error!(%panicked, "a lane fell over; it is set up again");
+            }
+        }
+    }
+
+    async fn run(self) {
+        loop {
+            self.queue.arrival().await;
+            let caps = caps(&self.settings.load().lanes);
+            if !self.queue.resolved(&caps) {
+                batch::resolve(&self.store, &self.queue, &caps).await;
+            }
+            let goods = self.queue.goods_of_next_batch(&caps);
+            let started = Instant::now();
+            // Once begun it is finished, even when the process is told to stop.
+            let lane = self.clone();
+            let done = detached(async move { batch::run(&lane, goods, &caps).await }).await;
+            self.queue.note_pace(done, started.elapsed());
+        }
+    }
+}
+
+/// How much goes into one batch.
+#[derive(Clone, Copy, Debug)]
+struct Caps {
+    jobs: usize,
+    lines: usize,
+    goods: usize,
+}
+
+/// The most lines of a batch: a transaction of some hundred kilobytes, which replicas take in one gulp.
+const LINES_MAX: usize = 4096;
+/// The most goods of a batch: as many rows are held while it commits, and others wait for them.
+const GOODS_MAX: usize = 256;
+
+fn caps(settings: &LaneSettings) -> Caps {
+    let jobs = usize::try_from(settings.batch_orders).unwrap_or(1);
+    Caps { jobs, lines: LINES_MAX, goods: GOODS_MAX }
+}

@@ -1,0 +1,163 @@
+//! One batch: rows held first, then what queued meanwhile, decided act by act, written and committed once, answered.
+
+use super::queue::{Job, Queue, Work};
+use super::{Caps, Lane, look_up};
+use crate::act::Needs;
+use crate::decide::{Receipt, Refusal, Round, Setting};
+use crate::order::GoodsId;
+use crate::patience::Setback;
+use crate::record::{KnownOrder, Shelf};
+use crate::sell::Verdict;
+use crate::sell::steps::{ask, round_on, write};
+use crate::store::{Session, Store, StoreError, Transaction};
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use tokio::time::Instant;
+
+/// Reads what the orders on record took that the next batch is about.
+pub(super) async fn resolve(store: &Store, queue: &Queue, caps: &Caps) {
+    let orders = queue.unresolved(caps);
+    match look_up(store, orders.clone()).await {
+        Ok(known) => queue.resolve(&orders, &known),
+        Err(error) => fail(queue.take_unresolved(&orders), error),
+    }
+}
+
+/// Holds the rows of these goods, takes what fits them, and has it done. Answers how many jobs that were.
+pub(super) async fn run(lane: &Lane, goods: BTreeSet<GoodsId>, caps: &Caps) -> usize {
+    let held = hold(&lane.store, &goods).await;
+    // Only now: what queued while we waited for the rows comes along.
+    let jobs = lane.queue.take_fitting(&goods, caps);
+    let count = jobs.len();
+    match held {
+        Ok((transaction, _)) if jobs.is_empty() => transaction.rollback().await,
+        Ok((transaction, shelf)) => settle(lane, transaction, shelf, goods, jobs).await,
+        Err(error) => fail(jobs, error),
+    }
+    count
+}
+
+async fn hold(
+    store: &Store,
+    goods: &BTreeSet<GoodsId>,
+) -> Result<(Transaction, Shelf), StoreError> {
+    let mut transaction = store.begin().await?;
+    let shelf = transaction.on().lock_shelf(goods).await?;
+    Ok((transaction, shelf))
+}
+
+/// Has jobs done on rows that are held. A batch that the database refuses for one job's sake is halved until that job
+/// is alone: the others must not suffer.
+async fn settle(
+    lane: &Lane,
+    transaction: Transaction,
+    shelf: Shelf,
+    goods: BTreeSet<GoodsId>,
+    mut jobs: Vec<Job>,
+) {
+    match decide_and_write(lane, transaction, shelf, goods, &jobs).await {
+        Ok(outcomes) => answer(&lane.queue, jobs, outcomes),
+        Err(StoreError::Broken(_) | StoreError::Corrupt(_)) if jobs.len() > 1 => {
+            let half = jobs.split_off(jobs.len() / 2);
+            for jobs in [jobs, half] {
+                let goods = jobs.iter().flat_map(|job| job.needs.goods.clone()).collect();
+                match hold(&lane.store, &goods).await {
+                    Ok((transaction, shelf)) => {
+                        Box::pin(settle(lane, transaction, shelf, goods, jobs)).await;
+                    }
+                    Err(error) => fail(jobs, error),
+                }
+            }
+        }
+        Err(error) => fail(jobs, error),
+    }
+}
+
+/// What a job comes to.
+enum Outcome {
+    Order(Verdict<Receipt>),
+    Stock(Verdict<Setting>),
+    /// Not decided yet. Its order on record took these goods, which may not have been held.
+    Again(BTreeSet<GoodsId>),
+}
+
+impl Outcome {
+    /// The goods for want of which an order is refused: of them nothing was to be had.
+    fn sold_out(&self) -> impl Iterator<Item = GoodsId> + '_ {
+        let lines = match self {
+            Self::Order(Err(Refusal::Unobtainable(shortage))) => shortage.short.as_slice(),
+            Self::Order(_) | Self::Stock(_) | Self::Again(_) => &[],
+        };
+        lines.iter().filter(|line| line.available == 0).map(|line| line.goods)
+    }
+}
+
+async fn decide_and_write(
+    lane: &Lane,
+    mut transaction: Transaction,
+    shelf: Shelf,
+    goods: BTreeSet<GoodsId>,
+    jobs: &[Job],
+) -> Result<Vec<Outcome>, StoreError> {
+    let mut needs = Needs { goods, ..Needs::default() };
+    jobs.iter().for_each(|job| needs.look_up_for(&job.needs));
+    // Before the database's clock is read.
+    let seen = Instant::now();
+    let mut round = round_on(&mut transaction.on(), needs, shelf).await?;
+    let mut outcomes = Vec::with_capacity(jobs.len());
+    for job in jobs {
+        outcomes.push(decide(&mut transaction.on(), &mut round, job).await?);
+    }
+    let sold_out = outcomes.iter().flat_map(Outcome::sold_out).collect();
+    let found = lane.sold_out.found(&mut transaction.on(), &round, sold_out, seen).await?;
+    write(transaction, round).await?;
+    lane.sold_out.remember(found);
+    Ok(outcomes)
+}
+
+async fn decide(
+    session: &mut Session<'_>,
+    round: &mut Round,
+    job: &Job,
+) -> Result<Outcome, StoreError> {
+    let verdict = match &job.work {
+        Work::Order(act, _) => {
+            ask(session, round, |round| round.order(act)).await?.decided().map(Outcome::Order)
+        }
+        Work::Stock(act, _) => {
+            ask(session, round, |round| round.stock(act)).await?.decided().map(Outcome::Stock)
+        }
+    };
+    Ok(verdict.unwrap_or_else(|| {
+        let known = job.sn().and_then(|sn| round.held().orders.get(sn));
+        Outcome::Again(known.into_iter().flat_map(KnownOrder::goods).collect())
+    }))
+}
+
+/// Tells the callers, now that it is durable. What is not decided yet heads the next batch.
+fn answer(queue: &Queue, jobs: Vec<Job>, outcomes: Vec<Outcome>) {
+    let mut again = Vec::new();
+    for (mut job, outcome) in jobs.into_iter().zip(outcomes) {
+        match (job.work, outcome) {
+            // Who does not listen any more need not be told.
+            (Work::Order(_, answer), Outcome::Order(verdict)) => drop(answer.send(Ok(verdict))),
+            (Work::Stock(_, answer), Outcome::Stock(verdict)) => drop(answer.send(Ok(verdict))),
+            (work, Outcome::Again(goods)) => {
+                job.work = work;
+                job.needs.goods.extend(goods);
+                again.push(job);
+            }
+            (_, Outcome::Order(_) | Outcome::Stock(_)) => {
+                unreachable!("an act is answered as what it is")
+            }
+        }
+    }
+    queue.put_back(again);
+}
+
+fn fail(jobs: Vec<Job>, error: StoreError) {
+    let error = Arc::new(error);
+    for job in jobs {
+        job.fail(Setback::Shared(Arc::clone(&error)));
+    }
+}

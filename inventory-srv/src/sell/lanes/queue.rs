@@ -1,0 +1,216 @@
+//! What waits for a lane, in the order in which it came.
+
+use super::Caps;
+use super::pace::Pace;
+use crate::act::{Needs, OrderAct, StockAct};
+use crate::decide::{Receipt, Setting};
+use crate::order::{GoodsId, OrderSn};
+use crate::patience::Setback;
+use crate::record::KnownOrder;
+use crate::sell::Verdict;
+use srv_config::LaneSettings;
+use srv_runtime::Deadline;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use tokio::sync::{Notify, oneshot};
+use tokio::time::Instant;
+
+/// What a lane tells a caller.
+type Answer<T> = oneshot::Sender<Result<Verdict<T>, Setback>>;
+
+/// An act and who waits for its answer.
+pub(super) enum Work {
+    Order(Arc<OrderAct>, Answer<Receipt>),
+    Stock(Arc<StockAct>, Answer<Setting>),
+}
+
+/// Something to be done by a lane.
+pub(super) struct Job {
+    pub(super) work: Work,
+    pub(super) needs: Needs,
+    /// The goods of an order on record are not known yet.
+    is_unresolved: bool,
+    until: Deadline,
+}
+
+impl Job {
+    pub(super) fn new(work: Work, until: Deadline) -> Self {
+        let (needs, is_unresolved) = match &work {
+            Work::Order(act, _) => (act.needs(), !matches!(**act, OrderAct::Sell(_))),
+            Work::Stock(act, _) => (act.needs(), false),
+        };
+        Self { work, needs, is_unresolved, until }
+    }
+
+    /// It turned out what the order on record took.
+    pub(super) fn resolve(&mut self, known: Option<&KnownOrder>) {
+        self.needs.goods.extend(known.into_iter().flat_map(KnownOrder::goods));
+        self.is_unresolved = false;
+    }
+
+    /// The order that it is about, if it is about one on record.
+    pub(super) fn sn(&self) -> Option<&OrderSn> {
+        match &self.work {
+            Work::Order(act, _) => Some(act.sn()),
+            Work::Stock(..) => None,
+        }
+    }
+
+    pub(super) fn fail(self, setback: Setback) {
+        // Who does not listen any more need not be told.
+        match self.work {
+            Work::Order(_, answer) => drop(answer.send(Err(setback))),
+            Work::Stock(_, answer) => drop(answer.send(Err(setback))),
+        }
+    }
+
+    fn is_abandoned(&self) -> bool {
+        match &self.work {
+            Work::Order(_, answer) => answer.is_closed(),
+            Work::Stock(_, answer) => answer.is_closed(),
+        }
+    }
+
+    fn lines(&self) -> usize {
+        self.needs.goods.len().max(1)
+    }
+}
+
+/// The queue of one lane.
+#[derive(Default)]
+pub(super) struct Queue {
+    waiting: Mutex<Waiting>,
+    arrived: Notify,
+}
+
+#[derive(Default)]
+struct Waiting {
+    jobs: VecDeque<Job>,
+    pace: Pace,
+}
+
+impl Queue {
+    fn lock(&self) -> MutexGuard<'_, Waiting> {
+        // Nothing is left half done by a panic under this lock.
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Queues a job up, unless there are too many before it or its turn would come too late.
+    pub(super) fn push(&self, job: Job, settings: &LaneSettings) -> Result<(), Setback> {
+        let mut waiting = self.lock();
+        let queued = waiting.jobs.len();
+        let cap = |number: i32| usize::try_from(number).unwrap_or(1);
+        let wait = waiting.pace.wait_behind(queued, cap(settings.batch_orders));
+        if queued >= cap(settings.queued_orders) || (queued > 0 && wait > job.until.remaining()) {
+            return Err(Setback::Overloaded { retry_after: wait });
+        }
+        waiting.jobs.push_back(job);
+        drop(waiting);
+        self.arrived.notify_one();
+        Ok(())
+    }
+
+    /// Waits until something is queued.
+    pub(super) async fn arrival(&self) {
+        while self.lock().jobs.is_empty() {
+            self.arrived.notified().await;
+        }
+    }
+
+    /// A batch of so many jobs took so long.
+    pub(super) fn note_pace(&self, jobs: usize, took: Duration) {
+        if jobs > 0 {
+            self.lock().pace.note(jobs, took);
+        }
+    }
+
+    /// Whether the goods of all jobs that may come into the next batch are known.
+    pub(super) fn resolved(&self, caps: &Caps) -> bool {
+        !self.lock().jobs.iter().take(caps.jobs).any(|job| job.is_unresolved)
+    }
+
+    /// The orders on record whose goods must be known before the next batch.
+    pub(super) fn unresolved(&self, caps: &Caps) -> BTreeSet<OrderSn> {
+        let waiting = self.lock();
+        let next = waiting.jobs.iter().take(caps.jobs).filter(|job| job.is_unresolved);
+        next.filter_map(Job::sn).cloned().collect()
+    }
+
+    /// Says what the orders on record took.
+    pub(super) fn resolve(&self, asked: &BTreeSet<OrderSn>, known: &BTreeMap<OrderSn, KnownOrder>) {
+        for job in self.lock().jobs.iter_mut().filter(|job| job.is_unresolved) {
+            if let Some(sn) = job.sn().filter(|sn| asked.contains(*sn)).cloned() {
+                job.resolve(known.get(&sn));
+            }
+        }
+    }
+
+    /// Takes the unresolved orders out, because they cannot be looked up.
+    pub(super) fn take_unresolved(&self, asked: &BTreeSet<OrderSn>) -> Vec<Job> {
+        let mut waiting = self.lock();
+        let is_asked =
+            |job: &Job| job.is_unresolved && job.sn().is_some_and(|sn| asked.contains(sn));
+        let (taken, rest) = waiting.jobs.drain(..).partition(is_asked);
+        waiting.jobs = rest;
+        Vec::from(taken as VecDeque<Job>)
+    }
+
+    /// The goods to hold for the next batch: those of the jobs at the head, as many as one batch may hold.
+    pub(super) fn goods_of_next_batch(&self, caps: &Caps) -> BTreeSet<GoodsId> {
+        let mut goods = BTreeSet::new();
+        for job in self.lock().jobs.iter().take(caps.jobs).filter(|job| !job.is_unresolved) {
+            let more = job.needs.goods.difference(&goods).count();
+            if goods.len() + more > caps.goods && !goods.is_empty() {
+                break;
+            }
+            goods.extend(&job.needs.goods);
+        }
+        goods
+    }
+
+    /// Takes the jobs, in their order, whose goods are all held; those that must wait head the next batch. A job whose
+    /// caller is gone or whose deadline has passed is not begun.
+    pub(super) fn take_fitting(&self, held: &BTreeSet<GoodsId>, caps: &Caps) -> Vec<Job> {
+        let mut waiting = self.lock();
+        let now = Instant::now();
+        let (mut taken, mut passed_over) = (Vec::new(), VecDeque::new());
+        let mut lines = 0;
+        while let Some(job) = waiting.jobs.pop_front() {
+            if job.is_abandoned() {
+                continue;
+            }
+            if job.until.0 <= now {
+                job.fail(Setback::DeadlinePassed);
+                continue;
+            }
+            let fits = !job.is_unresolved && job.needs.goods.is_subset(held);
+            if fits && lines + job.lines() <= caps.lines {
+                lines += job.lines();
+                taken.push(job);
+                if taken.len() == caps.jobs {
+                    break;
+                }
+            } else {
+                passed_over.push_back(job);
+            }
+        }
+        while let Some(job) = passed_over.pop_back() {
+            waiting.jobs.push_front(job);
+        }
+        taken
+    }
+
+    /// Puts jobs back to the head, in their order.
+    pub(super) fn put_back(&self, jobs: Vec<Job>) {
+        if jobs.is_empty() {
+            return;
+        }
+        let mut waiting = self.lock();
+        for job in jobs.into_iter().rev() {
+            waiting.jobs.push_front(job);
+        }
+        drop(waiting);
+        self.arrived.notify_one();
+    }
+}

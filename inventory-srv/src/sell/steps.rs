@@ -1,0 +1,97 @@
+//! The steps that strategies put together: what to hold, asking, writing.
+
+use super::Verdict;
+use crate::act::{Needs, OrderAct};
+use crate::decide::{Held, Round, Undone};
+use crate::patience::Setback;
+use crate::record::Shelf;
+use crate::store::{Session, Store, StoreError, Transaction};
+
+/// All that an act on an order needs. The goods of an order that is on record are known to nobody but the record.
+pub(super) async fn needs_of(store: &Store, act: &OrderAct) -> Result<Needs, StoreError> {
+    let mut needs = act.needs();
+    if !matches!(act, OrderAct::Sell(_)) {
+        let (_, known) = store.read().await?.on().order(act.sn()).await?;
+        needs.goods.extend(known.iter().flat_map(|order| order.goods()));
+    }
+    Ok(needs)
+}
+
+/// Reads what is on record about acts whose goods' rows were read just now.
+pub(super) async fn round_on(
+    session: &mut Session<'_>,
+    needs: Needs,
+    shelf: Shelf,
+) -> Result<Round, StoreError> {
+    let records = session.records(&needs).await?;
+    let crate::store::Records { now, orders, requests, returns } = records;
+    let goods = needs.goods;
+    Ok(Round::on(Held { now, goods, shelf, orders, requests, returns, expired: None }))
+}
+
+/// Locks the rows that are needed, then reads what is on record.
+pub(crate) async fn hold(session: &mut Session<'_>, needs: Needs) -> Result<Round, StoreError> {
+    let shelf = session.lock_shelf(&needs.goods).await?;
+    round_on(session, needs, shelf).await
+}
+
+/// The fence of a write without a lease.
+const NO_LEASE: i64 = 0;
+
+/// What asking comes to.
+pub(super) enum Asked<T> {
+    /// It is decided.
+    Decided(Verdict<T>),
+    /// Nothing yet: what the round changes is to be written, and then the act tried again.
+    Again,
+}
+
+impl<T> Asked<T> {
+    /// The verdict, if there is one.
+    pub(super) fn decided(self) -> Option<Verdict<T>> {
+        match self {
+            Self::Decided(verdict) => Some(verdict),
+            Self::Again => None,
+        }
+    }
+}
+
+/// Asks for a decision, with a look at dead holds if it takes one.
+pub(super) async fn ask<T>(
+    session: &mut Session<'_>,
+    round: &mut Round,
+    mut decide: impl FnMut(&mut Round) -> Result<T, Undone> + Send,
+) -> Result<Asked<T>, StoreError> {
+    let mut answer = decide(round);
+    if matches!(answer, Err(Undone::LookAtExpired)) {
+        let expired = session.expired(&round.held().goods, round.held().now).await?;
+        round.look_at_expired(expired);
+        answer = decide(round);
+    }
+    Ok(match answer {
+        Ok(done) => Asked::Decided(Ok(done)),
+        Err(Undone::Refused(refusal)) => Asked::Decided(Err(refusal)),
+        Err(Undone::MoreExpired | Undone::LookAtExpired | Undone::NotHeld) => Asked::Again,
+    })
+}
+
+/// Writes what the round changed, if it changed anything, and commits. An answer may be given when this returned.
+pub(crate) async fn write(mut transaction: Transaction, round: Round) -> Result<(), StoreError> {
+    let changes = round.changes();
+    if changes.is_empty() {
+        transaction.rollback().await;
+        return Ok(());
+    }
+    transaction.on().write(&changes, NO_LEASE).await?;
+    transaction.commit(&changes).await
+}
+
+/// Writes and commits, then gives the verdict.
+pub(super) async fn conclude<T>(
+    transaction: Transaction,
+    round: Round,
+    asked: Asked<T>,
+) -> Result<Verdict<T>, Setback> {
+    write(transaction, round).await?;
+    asked.decided().ok_or_else(|| StoreError::Moved.into())
+}

@@ -1,0 +1,227 @@
+//! The database: transactions, the few statements that run in them, and what their failures mean. SQL is named here and
+//! below, and nowhere else.
+
+mod account;
+mod expiry;
+mod list;
+mod moves;
+mod mysql;
+mod purge;
+mod read;
+mod rows;
+mod schema;
+mod session;
+mod sqlite;
+mod statements;
+mod tables;
+mod texts;
+mod write;
+mod writes;
+
+pub use account::{SUMMED_MAX, Summed};
+pub use expiry::EXPIRED_MAX;
+pub use list::{PAGE_MAX, SCANNED_MAX};
+pub use purge::{DELETED_MAX, OPENED_MAX, Opening};
+pub use read::Records;
+pub use schema::{migrate, missing_versions};
+pub use session::Session;
+pub use tables::{Fingerprint, ROWS_MAX, StoredRow, TABLES, Table};
+pub(crate) use writes::Writes;
+
+use crate::decide::Changes;
+use sqlx::pool::PoolConnection;
+use sqlx::{MySql, Sqlite};
+use srv_runtime::{Database, DatabaseKind, WriteTransaction};
+
+/// The database behind the service. Clones share its pools.
+#[derive(Clone, Debug)]
+pub struct Store {
+    database: Database,
+    writes: Writes,
+}
+
+impl Store {
+    /// A store on this database, whose schema is up to date.
+    pub fn new(database: Database) -> Self {
+        Self { database, writes: Writes::default() }
+    }
+
+    /// Which kind of database it is.
+    pub fn kind(&self) -> DatabaseKind {
+        self.database.kind()
+    }
+
+    /// What is committed through this store, for those who keep stocks that they read.
+    pub(crate) fn writes(&self) -> &Writes {
+        &self.writes
+    }
+
+    /// Begins a transaction that may write. Only inside [`srv_runtime::detached`].
+    pub async fn begin(&self) -> Result<Transaction, StoreError> {
+        let begun = self.database.begin_write().await?;
+        Ok(Transaction { begun, writes: self.writes.clone() })
+    }
+
+    /// A connection for reading what is committed at this moment, whatever is written meanwhile.
+    pub async fn snapshot(&self) -> Result<Snapshot, StoreError> {
+        Ok(Snapshot(match &self.database {
+            Database::MySql(pool) => {
+                WriteTransaction::MySql(pool.begin_with(mysql::SNAPSHOT).await?)
+            }
+            // It is taken at the first read.
+            Database::Sqlite(pools) => WriteTransaction::Sqlite(pools.read.begin().await?),
+        }))
+    }
+
+    /// A connection for reading what is committed, statement by statement.
+    pub async fn read(&self) -> Result<Reader, StoreError> {
+        Ok(match &self.database {
+            Database::MySql(pool) => Reader::MySql(pool.acquire().await?),
+            Database::Sqlite(pools) => Reader::Sqlite(pools.read.acquire().await?),
+        })
+    }
+}
+
+/// A transaction that may write. Dropped without [`Transaction::commit`] it is rolled back.
+#[derive(Debug)]
+pub struct Transaction {
+    begun: WriteTransaction,
+    writes: Writes,
+}
+
+impl Transaction {
+    /// The statements, in this transaction.
+    pub fn on(&mut self) -> Session<'_> {
+        session(&mut self.begun)
+    }
+
+    /// Commits these changes, which were written; they are durable when this returns, and whoever keeps a stock that
+    /// they change knows that it is old.
+    pub async fn commit(self, changes: &Changes) -> Result<(), StoreError> {
+        self.writes.count_up(changes);
+        let committed = self.begun.commit().await;
+        // Without an answer, too, it may have been done.
+        self.writes.tell(changes);
+        committed.map_err(|error| match StoreError::from(error) {
+            StoreError::Away(lost) => StoreError::OutcomeUnknown(lost),
+            definite => definite,
+        })
+    }
+
+    /// Rolls back. A failure is no failure of ours: the connection is lost, and the server rolls back.
+    pub async fn rollback(self) {
+        if let Err(error) = self.begun.rollback().await {
+            tracing::debug!(%error, "a rollback got no answer");
+        }
+    }
+}
+
+fn session(transaction: &mut WriteTransaction) -> Session<'_> {
+    match transaction {
+        WriteTransaction::MySql(transaction) => Session::MySql(transaction),
+        WriteTransaction::Sqlite(transaction) => Session::Sqlite(transaction),
+    }
+}
+
+/// A transaction that sees what was committed when it began, and only reads. Dropped, it is rolled back.
+#[derive(Debug)]
+pub struct Snapshot(WriteTransaction);
+
+impl Snapshot {
+    /// The statements, all as of the same moment.
+    pub fn on(&mut self) -> Session<'_> {
+        session(&mut self.0)
+    }
+}
+
+/// A connection for reading what is committed.
+#[derive(Debug)]
+pub enum Reader {
+    /// To MySQL.
+    MySql(PoolConnection<MySql>),
+    /// To SQLite.
+    Sqlite(PoolConnection<Sqlite>),
+}
+
+impl Reader {
+    /// The statements, each as of the moment at which it runs.
+    pub fn on(&mut self) -> Session<'_> {
+        match self {
+            Self::MySql(connection) => Session::MySql(connection),
+            Self::Sqlite(connection) => Session::Sqlite(connection),
+        }
+    }
+}
+
+/// What became of a statement that did not do what it should. Whatever it was, roll the transaction back: some of these
+/// undo only the statement.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// Another writer was in the way; the same again may succeed.
+    #[error("another writer was in the way")]
+    Conflict(#[source] sqlx::Error),
+    /// The key exists: someone else wrote it since we looked.
+    #[error("the key exists")]
+    Duplicate(#[source] sqlx::Error),
+    /// What was read before the rows were held is no longer so; look again.
+    #[error("the rows have changed since they were read")]
+    Moved,
+    /// No connection came free in the time that a call may wait for one. Nothing was done.
+    #[error("every connection to the database was busy for too long")]
+    Crowded(#[source] sqlx::Error),
+    /// The database cannot be reached or refuses to work. Nothing was committed.
+    #[error("the database is away")]
+    Away(#[source] sqlx::Error),
+    /// The connection was lost during COMMIT: only a look can tell whether it happened.
+    #[error("the reply to COMMIT was lost")]
+    OutcomeUnknown(#[source] sqlx::Error),
+    /// Something that must not happen: a fault of ours or of the schema.
+    #[error("the database refused a statement")]
+    Broken(#[source] sqlx::Error),
+    /// A row or a guard is not as every version of this service leaves it.
+    #[error("{0}")]
+    Corrupt(String),
+}
+
+/// The situations that a dialect tells apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Situation {
+    Conflict,
+    Duplicate,
+    Crowded,
+    Away,
+    Broken,
+}
+
+impl From<sqlx::Error> for StoreError {
+    fn from(error: sqlx::Error) -> Self {
+        let situation = match &error {
+            sqlx::Error::Database(refused) => {
+                if let Some(refused) = refused.try_downcast_ref() {
+                    mysql::situation(refused)
+                } else if let Some(refused) = refused.try_downcast_ref() {
+                    sqlite::situation(refused)
+                } else {
+                    Situation::Broken
+                }
+            }
+            sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed => Situation::Crowded,
+            sqlx::Error::Io(_)
+            | sqlx::Error::Tls(_)
+            | sqlx::Error::Protocol(_)
+            | sqlx::Error::WorkerCrashed
+            | sqlx::Error::BeginFailed => Situation::Away,
+            _ => Situation::Broken,
+        };
+        match situation {
+            Situation::Conflict => Self::Conflict(error),
+            Situation::Duplicate => Self::Duplicate(error),
+            Situation::Crowded => Self::Crowded(error),
+            Situation::Away => Self::Away(error),
+            Situation::Broken => Self::Broken(error),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,114 @@
+//! Confirm against the end of the hold, while a rival waits for the pieces: never both, and never neither.
+
+use crate::calls::seconds;
+use crate::shop::{Backend, Client, Shop, reason, refusal, request};
+use proto::inventory::v1::{ConfirmRequest, SellRequest, SetStockRequest};
+use rand::rngs::StdRng;
+use rand::{RngExt, SeedableRng};
+use srv_config::LockStrategy;
+use std::ops::RangeInclusive;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use tokio::task::JoinSet;
+use tokio::time::sleep;
+
+/// How many rounds run side by side, each on goods of its own.
+const AT_ONCE: usize = 500;
+
+/// How many connections they share.
+const CONNECTIONS: usize = 16;
+
+/// When the confirmation is sent, in microseconds from the end of the hold: from as long before it as a call takes
+/// among so many others, so that either may come first.
+const SENT: RangeInclusive<i64> = -200_000..=8_000;
+
+/// What the rival waits between two tries.
+const BETWEEN_TRIES: Duration = Duration::from_millis(15);
+
+/// For how long past the end of the hold the rival tries: any try after the end gets what was not confirmed.
+const PAST_THE_END: Duration = Duration::from_millis(300);
+
+contract! {
+    async fn a_hold_that_ends_is_confirmed_or_sold_to_a_rival_and_never_both(shop: &Shop) {
+        race(shop, 100).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn in_10_000_races_a_rival_gets_the_pieces_exactly_if_the_confirmation_came_too_late() {
+    let shop = Shop::open(LockStrategy::GroupCommit, Backend::MariaDb).await;
+    let (confirmed, late) = race(&shop, 10_000).await;
+    // Otherwise there was no race.
+    assert!(confirmed > 100 && late > 100, "{confirmed} were confirmed and {late} were late");
+    shop.close().await;
+}
+
+/// Runs so many rounds; answers how many were confirmed, and how many too late.
+async fn race(shop: &Shop, rounds: i64) -> (usize, usize) {
+    let seed: u64 = rand::random();
+    println!("seed {seed}");
+    let mut random = StdRng::seed_from_u64(seed);
+    let clients: Vec<Client> = (0..CONNECTIONS).map(|_| shop.client()).collect();
+    let (mut confirmed, mut late) = (0, 0);
+    for first in (1..=rounds).step_by(AT_ONCE) {
+        let mut running = JoinSet::new();
+        for (goods, client) in (first..=rounds).zip(clients.iter().cycle()).take(AT_ONCE) {
+            let offset = random.random_range(SENT);
+            running.spawn(round(client.clone(), goods, offset));
+        }
+        for is_confirmed in running.join_all().await {
+            if is_confirmed { confirmed += 1 } else { late += 1 }
+        }
+    }
+    (confirmed, late)
+}
+
+/// One piece, one hold, one confirmation, one rival. Answers whether it was confirmed.
+async fn round(mut client: Client, goods: i64, offset: i64) -> bool {
+    let stock = SetStockRequest { goods_id: goods, on_hand: 1, ..Default::default() };
+    client.set_stock(stock).await.unwrap();
+    let hold = SellRequest { ttl: seconds(1), ..request(&format!("hold-{goods}"), &[(goods, 1)]) };
+    let held = client.sell(hold).await.unwrap().into_inner().order.unwrap();
+    let end = held.expire_time.unwrap();
+    let end = Duration::new(end.seconds.try_into().unwrap(), end.nanos.try_into().unwrap());
+    let rival = tokio::spawn(rival(client.clone(), goods, end));
+    let due = i64::try_from(until(end).as_micros()).unwrap() + offset;
+    sleep(Duration::from_micros(due.try_into().unwrap_or(0))).await;
+    let confirm = ConfirmRequest { order_sn: format!("hold-{goods}"), reacquire: false };
+    let is_confirmed = match client.confirm(confirm).await {
+        Ok(_) => true,
+        Err(status) => {
+            assert_eq!(reason(&status), "RESERVATION_EXPIRED", "{status}");
+            false
+        }
+    };
+    let has_rival_won = rival.await.unwrap();
+    assert!(
+        is_confirmed != has_rival_won,
+        "goods {goods}: confirmed {is_confirmed}, sold to the rival {has_rival_won}"
+    );
+    is_confirmed
+}
+
+/// Wants the piece from just before the hold ends. Answers whether it got it.
+async fn rival(mut client: Client, goods: i64, end: Duration) -> bool {
+    sleep(until(end).saturating_sub(BETWEEN_TRIES)).await;
+    loop {
+        let is_last = now() > end + PAST_THE_END;
+        match client.sell(request(&format!("rival-{goods}"), &[(goods, 1)])).await {
+            Ok(_) => return true,
+            refused => assert_eq!(refusal(refused).1, "INSUFFICIENT_STOCK"),
+        }
+        if is_last {
+            return false;
+        }
+        sleep(BETWEEN_TRIES).await;
+    }
+}
+
+fn now() -> Duration {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap()
+}
+
+fn until(end: Duration) -> Duration {
+    end.saturating_sub(now())
+}
