@@ -1,0 +1,108 @@
+//! What keeps a pod from running, in its own words. The operator may not read the kubelet's Events; everything here
+//! stands in the pods' status.
+
+use crate::names;
+use k8s_openapi::api::core::v1::{ContainerState, ContainerStatus, Pod};
+use kube::ResourceExt;
+use std::sync::Arc;
+
+/// Waiting reasons of a pod that is simply starting.
+const STARTING: [&str; 2] = ["ContainerCreating", "PodInitializing"];
+
+/// Why a pod does not run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Trouble {
+    /// The condition's reason.
+    pub reason: &'static str,
+    /// Pod, container and the words.
+    pub message: String,
+}
+
+/// The trouble of the newest pod that has any; older ones are on their way out.
+pub(super) fn trouble(pods: &[Arc<Pod>]) -> Option<Trouble> {
+    let mut staying: Vec<&Pod> = pods
+        .iter()
+        .map(|pod| &**pod)
+        .filter(|pod| pod.metadata.deletion_timestamp.is_none())
+        .collect();
+    staying.sort_by_key(|pod| {
+        std::cmp::Reverse((pod.metadata.creation_timestamp.clone(), pod.name_any()))
+    });
+    staying.into_iter().find_map(of_pod)
+}
+
+fn of_pod(pod: &Pod) -> Option<Trouble> {
+    let status = pod.status.as_ref()?;
+    let name = pod.name_any();
+    let unschedulable = status.conditions.iter().flatten().find(|condition| {
+        condition.type_ == "PodScheduled"
+            && condition.status == "False"
+            && condition.reason.as_deref() == Some("Unschedulable")
+    });
+    if let Some(condition) = unschedulable {
+        let words = condition.message.as_deref().unwrap_or("no node fits");
+        return Some(Trouble {
+            reason: "PodUnschedulable",
+            message: format!("pod {name} finds no node: {words}"),
+        });
+    }
+    let containers = status
+        .init_container_statuses
+        .iter()
+        .flatten()
+        .chain(status.container_statuses.iter().flatten());
+    for container in containers {
+        if let Some(words) = of_container(container) {
+            return Some(Trouble {
+                reason: if container.name == names::MIGRATE {
+                    "MigrationFailed"
+                } else {
+                    "PodFailing"
+                },
+                message: format!("pod {name}, container {}: {words}", container.name),
+            });
+        }
+    }
+    // Evicted and the like: the pod has ended as a whole.
+    (status.phase.as_deref() == Some("Failed")).then(|| Trouble {
+        reason: "PodFailing",
+        message: format!(
+            "pod {name} failed: {} {}",
+            status.reason.as_deref().unwrap_or("no reason given"),
+            status.message.as_deref().unwrap_or_default()
+        ),
+    })
+}
+
+/// What a container that does not run says. One that was restarted and runs again says nothing.
+fn of_container(container: &ContainerStatus) -> Option<String> {
+    let state = container.state.as_ref()?;
+    if let Some(ended) = &state.terminated {
+        return (ended.exit_code != 0).then(|| last_words(state).unwrap_or_default());
+    }
+    let waiting = state.waiting.as_ref()?;
+    let reason = waiting.reason.as_deref().unwrap_or_default();
+    let before = container.last_state.as_ref().and_then(last_words);
+    if reason.is_empty() || STARTING.contains(&reason) {
+        return None;
+    }
+    // What the process said before it ended tells more than that it is not started again yet.
+    Some(match before {
+        Some(words) => format!("{reason}: {words}"),
+        None => format!("{reason}: {}", waiting.message.as_deref().unwrap_or("no message given")),
+    })
+}
+
+/// The termination message, or the exit code where there is none.
+fn last_words(state: &ContainerState) -> Option<String> {
+    let ended = state.terminated.as_ref()?;
+    let words = ended.message.as_deref().map(str::trim).filter(|words| !words.is_empty());
+    Some(match words {
+        Some(words) => words.to_owned(),
+        None => format!(
+            "ended with exit code {} ({})",
+            ended.exit_code,
+            ended.reason.as_deref().unwrap_or("no reason given")
+        ),
+    })
+}
