@@ -1,0 +1,83 @@
+//! The API server's audit log: who wrote what. A test counts here that nothing was written.
+
+use std::fs::{self, File};
+use std::io::{Read, Seek, SeekFrom};
+use std::path::PathBuf;
+
+use anyhow::{Context, Result};
+use serde_json::Value;
+
+/// The audit log of one API server: every create, update, patch and delete it answered.
+#[derive(Clone, Debug)]
+pub struct Audit {
+    file: PathBuf,
+}
+
+/// A place in the audit log.
+#[derive(Clone, Copy, Debug)]
+pub struct Mark(u64);
+
+/// One write that the API server answered, also one it refused or that changed nothing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Write {
+    /// The user, e.g. `system:serviceaccount:shop:operator`.
+    pub user: String,
+    /// The client program's own words, e.g. `kubectl/v1.36.3 ...`.
+    pub user_agent: String,
+    /// `create`, `update`, `patch`, `delete` or `deletecollection`.
+    pub verb: String,
+    /// Empty for a cluster-wide object.
+    pub namespace: String,
+    /// `configmaps`, or `inventoryservices/status` with a subresource.
+    pub resource: String,
+    /// Empty for `create` with a generated name.
+    pub name: String,
+    /// The HTTP status it was answered with.
+    pub code: u64,
+}
+
+impl Audit {
+    pub(crate) fn new(file: PathBuf) -> Self {
+        Self { file }
+    }
+
+    /// The end of the log as it is now.
+    pub fn mark(&self) -> Mark {
+        Mark(fs::metadata(&self.file).map(|file| file.len()).unwrap_or(0))
+    }
+
+    /// The writes after `mark`, oldest first. The last write of a client that has just got its answer may be missing
+    /// for a moment: the API server logs after it answers.
+    ///
+    /// # Errors
+    /// When the log cannot be read or is not the one that `mark` was taken of.
+    pub fn writes_since(&self, mark: Mark) -> Result<Vec<Write>> {
+        let mut text = String::new();
+        let mut file = File::open(&self.file)
+            .with_context(|| format!("no audit log at {}", self.file.display()))?;
+        file.seek(SeekFrom::Start(mark.0))?;
+        file.read_to_string(&mut text)?;
+        // The last line may be half written.
+        let whole = text.rsplit_once('\n').map_or("", |(whole, _)| whole);
+        whole.lines().map(|line| Ok(write(&serde_json::from_str(line)?))).collect()
+    }
+}
+
+fn write(event: &Value) -> Write {
+    let text =
+        |pointer| event.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned();
+    let mut resource = text("/objectRef/resource");
+    let subresource = text("/objectRef/subresource");
+    if !subresource.is_empty() {
+        resource = format!("{resource}/{subresource}");
+    }
+    Write {
+        user: text("/user/username"),
+        user_agent: text("/userAgent"),
+        verb: text("/verb"),
+        namespace: text("/objectRef/namespace"),
+        resource,
+        name: text("/objectRef/name"),
+        code: event.pointer("/responseStatus/code").and_then(Value::as_u64).unwrap_or(0),
+    }
+}

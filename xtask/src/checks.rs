@@ -1,0 +1,168 @@
+//! What must hold before a change lands, from the quick to the thorough.
+
+use crate::{
+    faults::{self, Wanted},
+    needs,
+    node::Node,
+    progress, workspace,
+};
+use anyhow::{Result, ensure};
+use std::process::Command;
+
+/// Whether an error carries the stack of its origin, which is that of the runtime: forty lines that hide one sentence.
+/// A panic still shows its own.
+const BACKTRACE: &str = "RUST_LIB_BACKTRACE";
+
+/// What `test` runs.
+#[derive(clap::Args)]
+pub struct Tests {
+    /// Only tests whose name holds this; `faults` plays the fault suite instead
+    filter: Option<String>,
+    /// faults: only these scenarios
+    #[arg(value_name = "SCENARIO")]
+    scenarios: Vec<String>,
+    /// faults: the full counts, which take hours
+    #[arg(long)]
+    long: bool,
+}
+
+/// All tests but those on the node, with features as they are for all of them together.
+const TESTS: [&str; 4] = ["test", "--workspace", "--exclude", "e2e"];
+
+/// Runs tests, or plays the fault suite.
+pub fn test(tests: &Tests) -> Result<()> {
+    let Tests { filter, scenarios, long } = tests;
+    if filter.as_deref() == Some("faults") {
+        return faults::run(&Wanted { scenarios, long: *long }, || build_tests(&TESTS));
+    }
+    ensure!(
+        scenarios.is_empty() && !long,
+        "scenarios and --long belong to the fault suite: `cargo xtask test faults`"
+    );
+    all(filter.as_deref())
+}
+
+fn all(filter: Option<&str>) -> Result<()> {
+    needs::servers()?;
+    needs::tidb()?;
+    if filter.is_none() {
+        wire_contract()?;
+        codegen(true)?;
+    }
+    build_tests(&TESTS)?;
+    let mut cargo = workspace::cargo();
+    // One broken crate must not hide what else is broken.
+    cargo.args(TESTS).arg("--no-fail-fast").args(filter).env(BACKTRACE, "0");
+    progress::show("run the tests", "`cargo xtask test NAME` runs one again", || {
+        workspace::run(&mut cargo)
+    })
+}
+
+/// Runs the tests on a real node.
+pub fn e2e(filter: Option<&str>) -> Result<()> {
+    // Before anything is compiled: who is not root should not wait for minutes to read so.
+    needs::node()?;
+    let tests = ["test", "--package", "e2e"];
+    build_tests(&tests)?;
+    needs::servers()?;
+    let node = Node::ready()?;
+    let mut cargo = workspace::cargo();
+    // One at a time: most of them measure or disturb what they share.
+    cargo.args(tests).args(filter).args(["--", "--test-threads=1"]).envs(node.environment());
+    cargo.env("SHOPKEEPER_E2E_GRPCURL", needs::grpcurl()?).env(BACKTRACE, "0");
+    progress::show("run the tests on the node", "`cargo xtask e2e NAME` runs one again", || {
+        node.run(&mut cargo)
+    })
+}
+
+fn build_tests(tests: &[&str]) -> Result<()> {
+    let mut cargo = workspace::cargo();
+    cargo.args(tests).arg("--no-run");
+    progress::run("build the tests", &mut cargo, "mend what the compiler says")
+}
+
+/// Writes the generated files, or with `check` fails when one is stale.
+pub fn codegen(check: bool) -> Result<()> {
+    let mut cargo = workspace::cargo();
+    cargo.args(["run", "-p", "crds", "--bin", "crdgen", "--"]);
+    if check {
+        cargo.arg("--check");
+        return progress::run(
+            "check the generated files",
+            &mut cargo,
+            "`cargo xtask codegen`, and commit the result",
+        );
+    }
+    progress::run("write the generated files", &mut cargo, "mend what the compiler says")
+}
+
+/// Everything of `.ci/run`.
+pub fn ci() -> Result<()> {
+    needs::node()?;
+    format()?;
+    lint()?;
+    all(None)?;
+    chart()?;
+    e2e(None)
+}
+
+fn format() -> Result<()> {
+    let mut cargo = workspace::cargo();
+    progress::run(
+        "check the formatting",
+        cargo.args(["fmt", "--all", "--check"]),
+        "`cargo fmt --all`",
+    )
+}
+
+fn lint() -> Result<()> {
+    let mut sources = workspace::cargo();
+    progress::run(
+        "get the dependencies' sources",
+        sources.args(["fetch", "--locked"]),
+        "commit a fresh Cargo.lock",
+    )?;
+    let mut cargo = workspace::cargo();
+    cargo.args(["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]);
+    progress::run(
+        "lint",
+        &mut cargo,
+        "mend it, or say `#[expect(LINT, reason = ..)]` with a good one",
+    )
+}
+
+fn wire_contract() -> Result<()> {
+    let mut buf = Command::new(needs::buf()?);
+    buf.arg("lint").current_dir(workspace::root());
+    progress::run(
+        "lint the wire contract",
+        &mut buf,
+        "mend the .proto; the rules: https://buf.build/docs/lint/rules",
+    )
+}
+
+fn chart() -> Result<()> {
+    let mut helm = Command::new(needs::helm()?);
+    helm.args(["lint", "--strict", "helm/shopkeeper"]).current_dir(workspace::root());
+    progress::run("lint the chart", &mut helm, "mend the template that it names")
+}
+
+/// Checks all dependencies with cargo-deny, which is built once into the cache folder.
+pub fn deny() -> Result<()> {
+    let folder = testkit::cache_folder().join("cargo-deny");
+    let program = folder.join("bin/cargo-deny");
+    if !program.exists() {
+        let mut cargo = workspace::cargo();
+        cargo.args(["install", "--locked", "cargo-deny", "--root"]).arg(&folder);
+        progress::run(
+            "build cargo-deny (once; some minutes)",
+            &mut cargo,
+            "check the way to the crates registry",
+        )?;
+    }
+    let mut deny = Command::new(program);
+    deny.arg("check").current_dir(workspace::root());
+    progress::show("check the dependencies", "the rules stand in deny.toml", || {
+        workspace::run(&mut deny)
+    })
+}
