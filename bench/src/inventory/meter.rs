@@ -1,0 +1,123 @@
+//! What a run costs, from /proc: processor time of each process, memory, and how busy and how robbed the machine was.
+
+use std::{fs, path::Path};
+
+/// Linux counts processor time in hundredths of a second, whatever its own clock does.
+const TICKS_PER_SECOND: f64 = 100.0;
+/// Where `utime` stands behind the command's name in `/proc/ID/stat`; `stime` follows.
+const UTIME_FIELD: usize = 11;
+
+/// Processor seconds at one moment.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Reading {
+    /// Of the processes that serve.
+    pub(crate) service: f64,
+    /// Of the database's process.
+    pub(crate) database: f64,
+    /// Of all processors: taken from us by the hypervisor, and in all.
+    stolen: f64,
+    total: f64,
+}
+
+/// The processes of a run.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Meter {
+    pub(crate) service: Vec<u32>,
+    pub(crate) database: Option<u32>,
+}
+
+impl Meter {
+    /// Reads the clocks.
+    pub(crate) fn read(&self) -> Reading {
+        let (stolen, total) = stolen_and_total(&text("/proc/stat"));
+        Reading {
+            service: self.service.iter().map(|id| seconds_of(*id)).sum(),
+            database: self.database.map_or(0.0, seconds_of),
+            stolen,
+            total,
+        }
+    }
+
+    /// The most memory that any of the serving processes held so far, in megabytes of 2^20 bytes.
+    pub(crate) fn memory_peak(&self) -> f64 {
+        let peaks =
+            self.service.iter().map(|id| peak_kilobytes(&text(format!("/proc/{id}/status"))));
+        peaks.fold(0.0, f64::max) / 1024.0
+    }
+}
+
+impl Reading {
+    /// What passed since `earlier`: processor seconds of service and database.
+    pub(crate) fn since(&self, earlier: &Self) -> (f64, f64) {
+        (self.service - earlier.service, self.database - earlier.database)
+    }
+
+    /// The share of the machine's time since `earlier` that the hypervisor gave to others.
+    pub(crate) fn stolen_since(&self, earlier: &Self) -> f64 {
+        let total = self.total - earlier.total;
+        if total > 0.0 { (self.stolen - earlier.stolen) / total } else { 0.0 }
+    }
+}
+
+/// How many processes wanted to run in the last minute.
+pub(crate) fn load() -> f64 {
+    text("/proc/loadavg").split(' ').next().and_then(|load| load.parse().ok()).unwrap_or(f64::NAN)
+}
+
+fn text(path: impl AsRef<Path>) -> String {
+    fs::read_to_string(path).unwrap_or_default()
+}
+
+/// A process that is gone used nothing.
+fn seconds_of(id: u32) -> f64 {
+    ticks(&text(format!("/proc/{id}/stat"))) / TICKS_PER_SECOND
+}
+
+fn ticks(stat: &str) -> f64 {
+    // The command's name stands in parentheses and may hold spaces and parentheses.
+    let fields = stat.rsplit_once(") ").map_or("", |(_, fields)| fields).split(' ');
+    fields.skip(UTIME_FIELD).take(2).filter_map(|ticks| ticks.parse::<f64>().ok()).sum()
+}
+
+fn stolen_and_total(stat: &str) -> (f64, f64) {
+    /// `cpu user nice system idle iowait irq softirq steal`; guests are counted in `user` already.
+    const STEAL: usize = 7;
+    let first = stat.lines().next().unwrap_or_default();
+    let numbers: Vec<f64> =
+        first.split_whitespace().skip(1).filter_map(|number| number.parse().ok()).collect();
+    (numbers.get(STEAL).copied().unwrap_or(0.0), numbers.iter().take(STEAL + 1).sum())
+}
+
+fn peak_kilobytes(status: &str) -> f64 {
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    let number = line.and_then(|line| line.split_whitespace().next());
+    number.and_then(|number| number.parse().ok()).unwrap_or(0.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn processor_time_is_read_behind_any_name() {
+        let stat = "17 (a (b) c) S 1 17 17 0 -1 4194560 100 0 0 0 250 50 7 8 20 0 1 0 100 200 300";
+        assert_eq!(ticks(stat), 300.0);
+        assert_eq!(ticks(""), 0.0);
+    }
+
+    #[test]
+    fn steal_is_a_share_of_all_time() {
+        assert_eq!(stolen_and_total("cpu  10 0 20 60 0 0 0 10 5 0\ncpu0 1 1\n"), (10.0, 100.0));
+    }
+
+    #[test]
+    fn a_process_of_ours_uses_time_and_memory() {
+        let meter = Meter { service: vec![std::process::id()], database: None };
+        let (before, mut number) = (meter.read(), 1_u64);
+        while meter.read().since(&before).0 < 0.02 {
+            number = number.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        }
+        assert_ne!(number, 0);
+        assert!(meter.memory_peak() > 1.0, "{} MB", meter.memory_peak());
+    }
+}
