@@ -1,6 +1,7 @@
 //! What must hold before a change lands, from the quick to the thorough.
 
 use crate::{
+    failures,
     faults::{self, Wanted},
     needs,
     node::Node,
@@ -54,7 +55,7 @@ fn all(filter: Option<&str>) -> Result<()> {
     // One broken crate must not hide what else is broken.
     cargo.args(TESTS).arg("--no-fail-fast").args(filter).env(BACKTRACE, "0");
     progress::show("run the tests", "`cargo xtask test NAME` runs one again", || {
-        workspace::run(&mut cargo)
+        failures::repeat(cargo, workspace::run)
     })
 }
 
@@ -71,7 +72,7 @@ pub fn e2e(filter: Option<&str>) -> Result<()> {
     cargo.args(tests).args(filter).args(["--", "--test-threads=1"]).envs(node.environment());
     cargo.env("SHOPKEEPER_E2E_GRPCURL", needs::grpcurl()?).env(BACKTRACE, "0");
     progress::show("run the tests on the node", "`cargo xtask e2e NAME` runs one again", || {
-        node.run(&mut cargo)
+        failures::repeat(cargo, |cargo| node.run(cargo))
     })
 }
 

@@ -11,6 +11,7 @@ mod bench;
 mod checks;
 mod cluster;
 mod demo;
+mod failures;
 mod faults;
 mod image;
 mod interrupt;
