@@ -3,6 +3,7 @@
 
 mod account;
 mod expiry;
+mod kept;
 mod list;
 mod moves;
 mod mysql;
@@ -20,6 +21,7 @@ mod writes;
 
 pub use account::{SUMMED_MAX, Summed};
 pub use expiry::EXPIRED_MAX;
+pub use kept::KeptConnection;
 pub use list::{PAGE_MAX, SCANNED_MAX};
 pub use purge::{DELETED_MAX, OPENED_MAX, Opening};
 pub use read::Records;
@@ -57,7 +59,7 @@ impl Store {
     }
 
     /// Begins a transaction that may write. Only inside [`srv_runtime::detached`].
-    pub async fn begin(&self) -> Result<Transaction, StoreError> {
+    pub async fn begin(&self) -> Result<Transaction<'static>, StoreError> {
         let begun = self.database.begin_write().await?;
         Ok(Transaction { begun, writes: self.writes.clone() })
     }
@@ -84,12 +86,12 @@ impl Store {
 
 /// A transaction that may write. Dropped without [`Transaction::commit`] it is rolled back.
 #[derive(Debug)]
-pub struct Transaction {
-    begun: WriteTransaction,
+pub struct Transaction<'c> {
+    begun: WriteTransaction<'c>,
     writes: Writes,
 }
 
-impl Transaction {
+impl Transaction<'_> {
     /// The statements, in this transaction.
     pub fn on(&mut self) -> Session<'_> {
         session(&mut self.begun)
@@ -116,7 +118,7 @@ impl Transaction {
     }
 }
 
-fn session(transaction: &mut WriteTransaction) -> Session<'_> {
+fn session<'s>(transaction: &'s mut WriteTransaction<'_>) -> Session<'s> {
     match transaction {
         WriteTransaction::MySql(transaction) => Session::MySql(transaction),
         WriteTransaction::Sqlite(transaction) => Session::Sqlite(transaction),
@@ -125,7 +127,7 @@ fn session(transaction: &mut WriteTransaction) -> Session<'_> {
 
 /// A transaction that sees what was committed when it began, and only reads. Dropped, it is rolled back.
 #[derive(Debug)]
-pub struct Snapshot(WriteTransaction);
+pub struct Snapshot(WriteTransaction<'static>);
 
 impl Snapshot {
     /// The statements, all as of the same moment.

@@ -180,7 +180,7 @@ impl Database {
     }
 
     /// Begins a write transaction. Inside [`crate::detached`] only: a `BEGIN` that is dropped in flight stays open.
-    pub async fn begin_write(&self) -> Result<WriteTransaction, sqlx::Error> {
+    pub async fn begin_write(&self) -> Result<WriteTransaction<'static>, sqlx::Error> {
         Ok(match self {
             Self::MySql(pool) => WriteTransaction::MySql(answered(pool.begin()).await?),
             Self::Sqlite(pools) => WriteTransaction::Sqlite(pools.begin_write().await?),
@@ -199,16 +199,17 @@ impl Database {
     }
 }
 
-/// A write transaction on either database. Dropped without [`WriteTransaction::commit`] it is rolled back.
+/// A write transaction on either database, on a connection of its own (`'static`) or a borrowed one. Dropped without
+/// [`WriteTransaction::commit`] it is rolled back.
 #[derive(Debug)]
-pub enum WriteTransaction {
+pub enum WriteTransaction<'c> {
     /// On MySQL.
-    MySql(Transaction<'static, MySql>),
+    MySql(Transaction<'c, MySql>),
     /// On SQLite, begun with `BEGIN IMMEDIATE`.
-    Sqlite(Transaction<'static, Sqlite>),
+    Sqlite(Transaction<'c, Sqlite>),
 }
 
-impl WriteTransaction {
+impl WriteTransaction<'_> {
     /// Commits; durable when it returns. An error leaves open whether it was committed.
     pub async fn commit(self) -> Result<(), sqlx::Error> {
         match self {

@@ -28,7 +28,7 @@ impl<T> Record for T where
 
 /// A transaction that may write. Dropped without [`Transaction::commit`] it is rolled back.
 pub(super) struct Transaction {
-    of: WriteTransaction,
+    of: WriteTransaction<'static>,
     statements: Arc<AtomicU64>,
 }
 

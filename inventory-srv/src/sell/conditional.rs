@@ -46,7 +46,7 @@ async fn sell(store: &Store, act: &OrderAct, order: &Order) -> Result<Verdict<Re
 
 /// Puts the order on record, unless its number is; answers when.
 async fn put_on_record(
-    transaction: &mut Transaction,
+    transaction: &mut Transaction<'_>,
     order: &Order,
 ) -> Result<Option<Milliseconds>, StoreError> {
     let (now, known) = transaction.on().order(order.sn()).await?;

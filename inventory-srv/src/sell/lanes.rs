@@ -16,7 +16,7 @@ use crate::decide::{Receipt, Refusal, Setting};
 use crate::order::OrderSn;
 use crate::patience::Setback;
 use crate::record::KnownOrder;
-use crate::store::{Store, StoreError};
+use crate::store::{KeptConnection, Store, StoreError};
 use queue::{Job, Queue, Work};
 use sold_out::SoldOut;
 use srv_config::{InventoryHot, LaneSettings};
@@ -24,12 +24,17 @@ use srv_runtime::{DatabaseKind, Deadline, Settings, detached};
 use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::oneshot;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 /// The most lanes: each holds a connection while it commits, and more of them only meet at the same rows.
 const LANES_MAX: usize = 8;
+
+/// After how long without work a lane, or who looks up numbers for it, gives its connection back: as soon as whoever
+/// calls as soon as he is answered would have called again, and long before an idle connection must be tried first.
+const IDLE: Duration = Duration::from_millis(100);
 
 /// The lanes of one process. Clones share them; they end with the last one.
 #[derive(Clone)]
@@ -106,10 +111,18 @@ impl Lanes {
 /// Those of these orders that are on record, as of one moment and without waiting for anybody.
 async fn look_up(
     store: &Store,
+    kept: &mut KeptConnection,
     orders: BTreeSet<OrderSn>,
 ) -> Result<BTreeMap<OrderSn, KnownOrder>, StoreError> {
     let needs = Needs { orders, ..Needs::default() };
-    Ok(store.read().await?.on().records(&needs).await?.orders)
+    let records = match kept.read(store).await {
+        Ok(mut session) => session.records(&needs).await,
+        Err(error) => Err(error),
+    };
+    if records.is_err() {
+        kept.give_back();
+    }
+    Ok(records?.orders)
 }
 
 fn hash(key: impl Hash) -> u64 {
@@ -141,17 +154,28 @@ impl Lane {
     }
 
     async fn run(self) {
+        let mut kept = KeptConnection::default();
         loop {
-            self.queue.arrival().await;
+            if timeout(IDLE, self.queue.arrival()).await.is_err() {
+                kept.give_back();
+                self.queue.arrival().await;
+            }
             let caps = caps(&self.settings.load().lanes);
             if !self.queue.resolved(&caps) {
-                batch::resolve(&self.store, &self.queue, &caps).await;
+                batch::resolve(&self, &mut kept, &caps).await;
             }
             let goods = self.queue.goods_of_next_batch(&caps);
             let started = Instant::now();
             // Once begun it is finished, even when the process is told to stop.
             let lane = self.clone();
-            let done = detached(async move { batch::run(&lane, goods, &caps).await }).await;
+            let mut connection = std::mem::take(&mut kept);
+            let done;
+            (done, kept) = detached(async move {
+                let done = batch::run(&lane, &mut connection, goods, &caps).await;
+                connection.share(&lane.store);
+                (done, connection)
+            })
+            .await;
             self.queue.note_pace(done, started.elapsed());
         }
     }

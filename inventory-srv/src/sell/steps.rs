@@ -76,7 +76,10 @@ pub(super) async fn ask<T>(
 }
 
 /// Writes what the round changed, if it changed anything, and commits. An answer may be given when this returned.
-pub(crate) async fn write(mut transaction: Transaction, round: Round) -> Result<(), StoreError> {
+pub(crate) async fn write(
+    mut transaction: Transaction<'_>,
+    round: Round,
+) -> Result<(), StoreError> {
     let changes = round.changes();
     if changes.is_empty() {
         transaction.rollback().await;
@@ -88,7 +91,7 @@ pub(crate) async fn write(mut transaction: Transaction, round: Round) -> Result<
 
 /// Writes and commits, then gives the verdict.
 pub(super) async fn conclude<T>(
-    transaction: Transaction,
+    transaction: Transaction<'_>,
     round: Round,
     asked: Asked<T>,
 ) -> Result<Verdict<T>, Setback> {

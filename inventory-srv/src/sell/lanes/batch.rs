@@ -9,67 +9,99 @@ use crate::patience::Setback;
 use crate::record::{KnownOrder, Shelf};
 use crate::sell::Verdict;
 use crate::sell::steps::{ask, round_on, write};
-use crate::store::{Session, Store, StoreError, Transaction};
+use crate::store::{KeptConnection, Session, StoreError, Transaction};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use tokio::time::Instant;
 
 /// Reads what the orders on record took that the next batch is about.
-pub(super) async fn resolve(store: &Store, queue: &Queue, caps: &Caps) {
-    let orders = queue.unresolved(caps);
-    match look_up(store, orders.clone()).await {
-        Ok(known) => queue.resolve(&orders, &known),
-        Err(error) => fail(queue.take_unresolved(&orders), error),
+pub(super) async fn resolve(lane: &Lane, kept: &mut KeptConnection, caps: &Caps) {
+    let orders = lane.queue.unresolved(caps);
+    match look_up(&lane.store, kept, orders.clone()).await {
+        Ok(known) => lane.queue.resolve(&orders, &known),
+        Err(error) => fail(lane.queue.take_unresolved(&orders), error),
     }
 }
 
 /// Holds the rows of these goods, takes what fits them, and has it done. Answers how many jobs that were.
-pub(super) async fn run(lane: &Lane, goods: BTreeSet<GoodsId>, caps: &Caps) -> usize {
-    let held = hold(&lane.store, &goods).await;
-    // Only now: what queued while we waited for the rows comes along.
-    let jobs = lane.queue.take_fitting(&goods, caps);
-    let count = jobs.len();
-    match held {
-        Ok((transaction, _)) if jobs.is_empty() => transaction.rollback().await,
-        Ok((transaction, shelf)) => settle(lane, transaction, shelf, goods, jobs).await,
-        Err(error) => fail(jobs, error),
+pub(super) async fn run(
+    lane: &Lane,
+    kept: &mut KeptConnection,
+    goods: BTreeSet<GoodsId>,
+    caps: &Caps,
+) -> usize {
+    let begun = kept.begin(&lane.store).await;
+    let (count, all_well) = work(lane, begun, goods, caps).await;
+    if !all_well {
+        kept.give_back();
     }
     count
 }
 
-async fn hold(
-    store: &Store,
+async fn work(
+    lane: &Lane,
+    begun: Result<Transaction<'_>, StoreError>,
+    goods: BTreeSet<GoodsId>,
+    caps: &Caps,
+) -> (usize, bool) {
+    let held = hold(begun, &goods).await;
+    // Only now: what queued while we waited for the rows comes along.
+    let jobs = lane.queue.take_fitting(&goods, caps);
+    let count = jobs.len();
+    let all_well = match held {
+        Ok((transaction, _shelf)) if jobs.is_empty() => {
+            transaction.rollback().await;
+            true
+        }
+        Ok((transaction, shelf)) => settle(lane, transaction, shelf, goods, jobs).await,
+        Err(error) => {
+            fail(jobs, error);
+            false
+        }
+    };
+    (count, all_well)
+}
+
+async fn hold<'c>(
+    begun: Result<Transaction<'c>, StoreError>,
     goods: &BTreeSet<GoodsId>,
-) -> Result<(Transaction, Shelf), StoreError> {
-    let mut transaction = store.begin().await?;
+) -> Result<(Transaction<'c>, Shelf), StoreError> {
+    let mut transaction = begun?;
     let shelf = transaction.on().lock_shelf(goods).await?;
     Ok((transaction, shelf))
 }
 
 /// Has jobs done on rows that are held. A batch that the database refuses for one job's sake is halved until that job
-/// is alone: the others must not suffer.
+/// is alone: the others must not suffer. Answers whether all went well.
 async fn settle(
     lane: &Lane,
-    transaction: Transaction,
+    transaction: Transaction<'_>,
     shelf: Shelf,
     goods: BTreeSet<GoodsId>,
     mut jobs: Vec<Job>,
-) {
+) -> bool {
     match decide_and_write(lane, transaction, shelf, goods, &jobs).await {
-        Ok(outcomes) => answer(&lane.queue, jobs, outcomes),
+        Ok(outcomes) => {
+            answer(&lane.queue, jobs, outcomes);
+            true
+        }
         Err(StoreError::Broken(_) | StoreError::Corrupt(_)) if jobs.len() > 1 => {
             let half = jobs.split_off(jobs.len() / 2);
             for jobs in [jobs, half] {
                 let goods = jobs.iter().flat_map(|job| job.needs.goods.clone()).collect();
-                match hold(&lane.store, &goods).await {
+                match hold(lane.store.begin().await, &goods).await {
                     Ok((transaction, shelf)) => {
                         Box::pin(settle(lane, transaction, shelf, goods, jobs)).await;
                     }
                     Err(error) => fail(jobs, error),
                 }
             }
+            false
         }
-        Err(error) => fail(jobs, error),
+        Err(error) => {
+            fail(jobs, error);
+            false
+        }
     }
 }
 
@@ -94,7 +126,7 @@ impl Outcome {
 
 async fn decide_and_write(
     lane: &Lane,
-    mut transaction: Transaction,
+    mut transaction: Transaction<'_>,
     shelf: Shelf,
     goods: BTreeSet<GoodsId>,
     jobs: &[Job],

@@ -5,16 +5,16 @@
 //! numbers of all who wait are looked up together. What is remembered ends when this process writes to the goods,
 //! before a hold on them dies, and in any case after [`REMEMBERED_FOR`].
 
-use super::look_up;
+use super::{IDLE, look_up};
 use crate::decide::{Round, Shortage};
 use crate::order::{GoodsId, Order, OrderSn};
 use crate::record::Milliseconds;
-use crate::store::{Session, Store, StoreError, Writes};
+use crate::store::{KeptConnection, Session, Store, StoreError, Writes};
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 
 /// For how long it is remembered that nothing was to be had: so late, at most, what another replica brings back is sold
 /// here. Long against a batch, of which each finds it anew.
@@ -116,11 +116,13 @@ impl SoldOut {
 
 /// Answers questions, all that wait by one look-up, until nobody is left who could ask.
 async fn answer(store: Store, mut questions: mpsc::Receiver<Question>) {
-    let mut asked = Vec::new();
-    while questions.recv_many(&mut asked, LOOKED_UP_MAX).await > 0 {
+    let (mut asked, mut kept) = (Vec::new(), KeptConnection::default());
+    while arrival(&mut questions, &mut asked, &mut kept).await > 0 {
         asked.retain(|question| !question.is_unknown.is_closed());
         let orders = asked.iter().map(|question| question.sn.clone()).collect();
-        match look_up(&store, orders).await {
+        let known = look_up(&store, &mut kept, orders).await;
+        kept.share(&store);
+        match known {
             Ok(known) => {
                 for Question { sn, is_unknown } in asked.drain(..) {
                     // Who does not listen any more need not be told.
@@ -134,6 +136,19 @@ async fn answer(store: Store, mut questions: mpsc::Receiver<Question>) {
             }
         }
     }
+}
+
+/// Waits for questions; answers how many came, which is none when nobody is left who could ask.
+async fn arrival(
+    questions: &mut mpsc::Receiver<Question>,
+    asked: &mut Vec<Question>,
+    kept: &mut KeptConnection,
+) -> usize {
+    if let Ok(count) = timeout(IDLE, questions.recv_many(asked, LOOKED_UP_MAX)).await {
+        return count;
+    }
+    kept.give_back();
+    questions.recv_many(asked, LOOKED_UP_MAX).await
 }
 
 /// Goods of which nothing is to be had.

@@ -1,0 +1,63 @@
+//! A connection that is kept from one piece of work to the next.
+
+use super::{Reader, Session, Store, StoreError, Transaction};
+use sqlx::Connection;
+use srv_runtime::{Database, WriteTransaction, answered};
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// After which time it is given back all the same: a connection that is too old, or whose password was changed, is
+/// replaced when it comes back.
+const KEPT_MAX: Duration = Duration::from_secs(5);
+
+/// A connection for somebody who works without a pause, such as a lane. The pool hands its connections out in turn, and
+/// each would have to prepare every statement first: two dozen long texts, several times what a batch takes.
+#[derive(Debug, Default)]
+pub struct KeptConnection(Option<(Reader, Instant)>);
+
+impl KeptConnection {
+    /// Begins a transaction that may write. Only inside [`srv_runtime::detached`]. After an error in it
+    /// [`KeptConnection::give_back`].
+    pub async fn begin(&mut self, store: &Store) -> Result<Transaction<'_>, StoreError> {
+        // The one connection that writes is everybody's.
+        if let Database::Sqlite(_) = store.database {
+            return store.begin().await;
+        }
+        match self.reader(store).await? {
+            Reader::MySql(connection) => {
+                let begun = WriteTransaction::MySql(answered(connection.begin()).await?);
+                Ok(Transaction { begun, writes: store.writes.clone() })
+            }
+            Reader::Sqlite(_) => store.begin().await,
+        }
+    }
+
+    /// The statements, each as of the moment at which it runs. After an error [`KeptConnection::give_back`].
+    pub async fn read(&mut self, store: &Store) -> Result<Session<'_>, StoreError> {
+        Ok(self.reader(store).await?.on())
+    }
+
+    async fn reader(&mut self, store: &Store) -> Result<&mut Reader, StoreError> {
+        let kept = match self.0.take() {
+            Some(kept) => kept,
+            None => (store.read().await?, Instant::now()),
+        };
+        Ok(&mut self.0.insert(kept).0)
+    }
+
+    /// Gives the connection back to the pool, which cleans it or closes it.
+    pub fn give_back(&mut self) {
+        self.0 = None;
+    }
+
+    /// Gives it back if others may be waiting for it, or if it was kept for long.
+    pub fn share(&mut self, store: &Store) {
+        let others = match &store.database {
+            Database::MySql(pool) => pool.num_idle(),
+            Database::Sqlite(pools) => pools.read.num_idle(),
+        };
+        if others == 0 || self.0.as_ref().is_some_and(|(_, since)| since.elapsed() > KEPT_MAX) {
+            self.give_back();
+        }
+    }
+}
