@@ -1,6 +1,6 @@
 //! A connection on which statements run, whichever database it leads to.
 
-use super::statements::{LIST_MAX, Statement, Statements};
+use super::statements::{LIST_MAX, Statement, Statements, WRITTEN_ROWS_MAX};
 use super::{StoreError, mysql, sqlite};
 use crate::order::{GoodsId, OrderSn};
 use sqlx::mysql::MySqlRow;
@@ -95,16 +95,45 @@ macro_rules! on_each {
 }
 
 impl Session<'_> {
-    /// Runs a statement that changes rows, its repeated parts `length` times; answers how many rows it found.
+    /// Runs a statement that changes rows, its repeated parts `length` times, which on SQLite is a power of two; answers
+    /// how many rows it found.
     pub(super) async fn execute(
         &mut self,
         which: Which,
         length: usize,
         values: &[Value<'_>],
     ) -> Result<u64, StoreError> {
+        if let Self::MySql(connection) = self
+            && length > 1
+        {
+            let written = which(&mysql::STATEMENTS).written_out(length, values);
+            let done = answered(sqlx::raw_sql(written).execute(&mut **connection)).await?;
+            return Ok(done.rows_affected());
+        }
         Ok(on_each!(self, which, length, sqlx::query, values, |connection, query| {
             answered(query.execute(connection)).await?.rows_affected()
         }))
+    }
+
+    /// Inserts rows, in parts, each by a statement of its own.
+    pub(super) async fn insert<'r, R, V>(
+        &mut self,
+        which: Which,
+        rows: &'r [R],
+        columns: impl Fn(&'r R) -> V,
+    ) -> Result<(), StoreError>
+    where
+        V: IntoIterator<Item = Value<'r>>,
+    {
+        let parts = match self {
+            Self::MySql(_) => rows.chunks(WRITTEN_ROWS_MAX).collect(),
+            Self::Sqlite(_) => parts(rows),
+        };
+        for part in parts {
+            let values: Vec<Value<'_>> = part.iter().flat_map(&columns).collect();
+            self.execute(which, part.len(), &values).await?;
+        }
+        Ok(())
     }
 
     /// Runs a statement that reads rows, its repeated parts `length` times.
@@ -130,13 +159,14 @@ pub(super) fn padded<T: Copy>(list: &[T]) -> impl ExactSizeIterator<Item = T> + 
 }
 
 /// Rows that cannot be repeated, in parts as long as a text of a statement, the longest first.
-pub(super) fn parts<T>(mut rows: &[T]) -> impl Iterator<Item = &[T]> {
-    std::iter::from_fn(move || {
-        let length = 1 << rows.len().min(LIST_MAX).checked_ilog2()?;
-        let (part, rest) = rows.split_at(length);
+fn parts<T>(mut rows: &[T]) -> Vec<&[T]> {
+    let mut parts = Vec::new();
+    while let Some(exponent) = rows.len().min(LIST_MAX).checked_ilog2() {
+        let (part, rest) = rows.split_at(1 << exponent);
+        parts.push(part);
         rows = rest;
-        Some(part)
-    })
+    }
+    parts
 }
 
 #[cfg(test)]
@@ -153,9 +183,9 @@ mod tests {
     #[test]
     fn rows_are_parted_without_loss_into_powers_of_two() {
         let rows: Vec<usize> = (0..1337).collect();
-        let lengths: Vec<_> = parts(&rows).map(<[_]>::len).collect();
+        let lengths: Vec<_> = parts(&rows).into_iter().map(<[_]>::len).collect();
         assert_eq!(lengths, [512, 512, 256, 32, 16, 8, 1]);
-        assert_eq!(parts(&rows).collect::<Vec<_>>().concat(), rows);
-        assert_eq!(parts::<u8>(&[]).count(), 0);
+        assert_eq!(parts(&rows).concat(), rows);
+        assert_eq!(parts::<u8>(&[]).len(), 0);
     }
 }

@@ -1,6 +1,8 @@
 //! Which statements there are, and how a text grows with the number of goods or rows.
 
+use super::session::Value;
 use sqlx::AssertSqlSafe;
+use std::fmt::Write;
 use std::sync::{Arc, OnceLock};
 
 /// The longest list, and the most rows of one insert. A power of two, as every length is, so that a connection has few
@@ -14,6 +16,13 @@ pub(super) const STOCKS_MAX: usize = 256;
 
 /// The most pairs of keys in one statement: such conditions are costly to plan.
 pub(super) const PAIRS_MAX: usize = 128;
+
+/// The most rows of an insert that is written out: with the longest keys and reasons it stays below 4 MiB, which is the
+/// least that a server takes by default.
+pub(super) const WRITTEN_ROWS_MAX: usize = 1024;
+
+/// About how long a literal is: a key or a time.
+const LITERAL_LENGTH: usize = 24;
 
 /// How many lengths a list can have: 1, 2, 4, ..., [`LIST_MAX`].
 const LENGTHS: usize = LIST_MAX.ilog2() as usize + 1;
@@ -38,6 +47,40 @@ impl Statement {
             .get_or_init(|| repeated(&self.template, length).into());
         // Only texts of this crate: nothing that a caller sent.
         AssertSqlSafe(Arc::clone(text))
+    }
+
+    /// The text with its parts repeated `length` times and these values in the place of its parameters, for MySQL. To
+    /// prepare a statement of thousands of parameters takes tens of milliseconds, for each length and each connection,
+    /// and in this form any length is one statement.
+    pub(super) fn written_out(&self, length: usize, values: &[Value<'_>]) -> AssertSqlSafe<String> {
+        let text = repeated(&self.template, length);
+        let mut parts = text.split('?');
+        let mut written = parts.next().unwrap_or_default().to_owned();
+        written.reserve(text.len() + values.len() * LITERAL_LENGTH);
+        debug_assert_eq!(text.matches('?').count(), values.len(), "{}", self.template);
+        for (value, part) in values.iter().zip(parts) {
+            write_literal(&mut written, *value);
+            written.push_str(part);
+        }
+        // Of what a caller sent only digits get into it.
+        AssertSqlSafe(written)
+    }
+}
+
+/// Writes a value as nothing but digits, so that no value can end a literal and go on as a statement.
+fn write_literal(to: &mut String, value: Value<'_>) {
+    const DIGITS: [char; 16] =
+        ['0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'a', 'b', 'c', 'd', 'e', 'f'];
+    match value {
+        // Nothing that is written to a String fails.
+        Value::Number(Some(number)) => drop(write!(to, "{number}")),
+        Value::Bytes(Some(bytes)) => {
+            to.push_str("x'");
+            let digits = bytes.iter().flat_map(|byte| [byte >> 4, byte & 15]);
+            to.extend(digits.map(|digit| DIGITS[usize::from(digit)]));
+            to.push('\'');
+        }
+        Value::Number(None) | Value::Bytes(None) => to.push_str("NULL"),
     }
 }
 
@@ -181,5 +224,24 @@ mod tests {
             "CASE WHEN ? THEN ? WHEN ? THEN ? END, ?, ?"
         );
         assert_eq!(repeated("plain", 2), "plain");
+    }
+
+    #[test]
+    fn values_are_written_out_as_nothing_but_digits() {
+        let statement = Statement::new("INSERT INTO t VALUES [(?, ?)] LIMIT ?".to_owned());
+        let values = [
+            Value::Number(Some(-7)),
+            Value::Bytes(Some(b"a'; DROP TABLE t; -- ?")),
+            Value::Number(None),
+            Value::Bytes(None),
+            Value::Bytes(Some(b"")),
+            Value::Bytes(Some(b"\x00\\\xff")),
+            Value::Number(Some(i64::MIN)),
+        ];
+        assert_eq!(
+            statement.written_out(3, &values).0,
+            "INSERT INTO t VALUES (-7, x'61273b2044524f50205441424c4520743b202d2d203f'), \
+             (NULL, NULL), (x'', x'005cff') LIMIT -9223372036854775808"
+        );
     }
 }

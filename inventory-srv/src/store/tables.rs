@@ -1,7 +1,7 @@
 //! Every table as rows of plain cells, for a whole database to be copied.
 
 use super::StoreError;
-use super::session::{Session, Value, Which, parts};
+use super::session::{Session, Value, Which};
 use super::statements::LIST_MAX;
 use sqlx::{ColumnIndex, Decode, FromRow, Row, Type};
 
@@ -176,12 +176,7 @@ impl Session<'_> {
         table: &Table,
         rows: &[StoredRow],
     ) -> Result<(), StoreError> {
-        for part in parts(rows) {
-            let values: Vec<Value<'_>> =
-                part.iter().flat_map(|row| row.0.iter().map(Value::from)).collect();
-            self.execute(table.insert, part.len(), &values).await?;
-        }
-        Ok(())
+        self.insert(table.insert, rows, |row| row.0.iter().map(Value::from)).await
     }
 
     /// Takes the fingerprint of the whole database. It counts all rows.

@@ -3,7 +3,7 @@
 
 use super::StoreError;
 use super::moves::{Moves, Step};
-use super::session::{Session, Value, Which, padded, parts};
+use super::session::{Session, Value, Which, padded};
 use super::statements::{LIST_MAX, PAIRS_MAX, STOCKS_MAX};
 use crate::decide::Changes;
 use crate::order::{GoodsId, Key, Line, OrderSn, PayloadHash};
@@ -252,20 +252,6 @@ impl Session<'_> {
             |((sn, id), payload)| [Value::from(sn), id.into(), payload[..].into(), now.into()],
         )
         .await
-    }
-
-    /// Inserts rows, in parts.
-    async fn insert<'r, R, const COLUMNS: usize>(
-        &mut self,
-        which: Which,
-        rows: &'r [R],
-        columns: impl Fn(&'r R) -> [Value<'r>; COLUMNS],
-    ) -> Result<(), StoreError> {
-        for part in parts(rows) {
-            let values: Vec<Value<'_>> = part.iter().flat_map(&columns).collect();
-            self.execute(which, part.len(), &values).await?;
-        }
-        Ok(())
     }
 
     /// Changes rows of these orders, in parts; so many must be found.
