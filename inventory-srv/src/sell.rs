@@ -16,6 +16,7 @@ use crate::act::{OrderAct, StockAct};
 use crate::decide::{Receipt, Refusal, Setting};
 use crate::error::Error;
 use crate::patience::Patience;
+use futures::FutureExt;
 use srv_config::{InventoryHot, LockStrategy};
 use srv_runtime::{Deadline, detached};
 use std::sync::Arc;
@@ -49,13 +50,17 @@ impl Inventory {
         let mut patience = Patience::until(until);
         loop {
             let (store, locks) = (&self.store, &self.locks);
+            // Boxed, because a call that waits in a lane would otherwise carry the room for all of them.
             let attempt = match settings.lock_strategy {
                 LockStrategy::GroupCommit => self.lanes.order(act, until).await,
-                LockStrategy::RowLock => row_lock::order(store, act).await,
-                LockStrategy::Optimistic => optimistic::order(store, act, patience.rivals()).await,
-                LockStrategy::Conditional => conditional::order(store, act).await,
+                LockStrategy::RowLock => row_lock::order(store, act).boxed().await,
+                LockStrategy::Optimistic => {
+                    optimistic::order(store, act, patience.rivals()).boxed().await
+                }
+                LockStrategy::Conditional => conditional::order(store, act).boxed().await,
                 LockStrategy::RedisLock => {
-                    redis_lock::order(store, locks, &settings.redis_lock, act, until).await
+                    let order = redis_lock::order(store, locks, &settings.redis_lock, act, until);
+                    order.boxed().await
                 }
             };
             match attempt {
@@ -76,7 +81,7 @@ impl Inventory {
             loop {
                 let attempt = match settings.lock_strategy {
                     LockStrategy::GroupCommit => inventory.lanes.stock(&act, until).await,
-                    _ => row_lock::stock(&inventory.store, &act).await,
+                    _ => row_lock::stock(&inventory.store, &act).boxed().await,
                 };
                 match attempt {
                     Ok(Ok(setting)) => return Ok(setting),

@@ -61,3 +61,43 @@ impl KeptConnection {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_connection_is_kept_until_others_have_none() {
+        let url = testkit::MariaDb::shared().fresh_database();
+        let store = Store::new(Database::connect(&url, 2).await.unwrap());
+        let Database::MySql(pool) = &store.database else { panic!("not MySQL") };
+        let mut kept = KeptConnection::default();
+        let (one, other) = (pool.acquire().await.unwrap(), pool.acquire().await.unwrap());
+        drop((one, other));
+        kept.begin(&store).await.unwrap().rollback().await;
+        until_idle(pool, 1).await;
+        kept.share(&store);
+        assert!(kept.0.is_some(), "it was given back though another was there");
+        let other = pool.acquire().await.unwrap();
+        kept.share(&store);
+        until_idle(pool, 1).await;
+        drop(other);
+        kept.read(&store).await.unwrap();
+        kept.0.as_mut().unwrap().1 -= 2 * KEPT_MAX;
+        until_idle(pool, 1).await;
+        kept.share(&store);
+        assert!(kept.0.is_none(), "it was kept for too long");
+        until_idle(pool, 2).await;
+    }
+
+    /// What is given back is cleaned first, in a task of the pool's.
+    async fn until_idle(pool: &sqlx::MySqlPool, count: usize) {
+        let idle = async {
+            while pool.num_idle() != count {
+                tokio::task::yield_now().await;
+            }
+        };
+        let within = Duration::from_secs(10);
+        tokio::time::timeout(within, idle).await.expect("connections come back");
+    }
+}

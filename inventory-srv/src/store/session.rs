@@ -95,8 +95,8 @@ macro_rules! on_each {
 }
 
 impl Session<'_> {
-    /// Runs a statement that changes rows, its repeated parts `length` times, which on SQLite is a power of two; answers
-    /// how many rows it found.
+    /// Runs a statement that changes rows, its repeated parts `length` times (on SQLite a power of two); answers how
+    /// many rows it found.
     pub(super) async fn execute(
         &mut self,
         which: Which,
