@@ -95,7 +95,8 @@ pub fn build() -> Result<Images> {
     Ok(Images { tag, archives })
 }
 
-fn build_binaries() -> Result<()> {
+/// Builds what the images hold.
+pub fn build_binaries() -> Result<()> {
     workspace::build_release("build the operator, the services and the demo", &[])?;
     COMPONENTS
         .iter()
