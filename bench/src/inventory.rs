@@ -56,12 +56,14 @@ const BLOCK: Timing = Timing {
 };
 const SWEEP: Timing = Timing { length: Duration::from_secs(10), ..BLOCK };
 const ROUNDS: usize = 5;
+/// In their first second fresh tables grow extent by extent, each with a sync of its own.
 const QUICK_BLOCK: Timing = Timing {
-    warm_up: Duration::from_millis(300),
+    warm_up: Duration::from_secs(1),
     length: Duration::from_secs(3),
     patience: Duration::from_millis(500),
 };
-const QUICK_SWEEP: Timing = Timing { length: Duration::from_secs(1), ..QUICK_BLOCK };
+const QUICK_SWEEP: Timing =
+    Timing { warm_up: Duration::from_millis(300), length: Duration::from_secs(1), ..QUICK_BLOCK };
 const QUICK_ROUNDS: usize = 3;
 /// The most that a quick run takes in all: fewer rounds are run where three would take longer.
 const QUICK_BUDGET: Duration = Duration::from_secs(285);
