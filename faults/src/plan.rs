@@ -140,7 +140,7 @@ pub const SCENARIOS: &[Scenario] = &[
         name: "migration-killed",
         rows: "S16",
         fault: "races of five migrations of which some were killed",
-        counts: counts(6, 200),
+        counts: counts(16, 200),
         run: |course| migration::killed(course).boxed_local(),
     },
     Scenario {

@@ -11,7 +11,7 @@ use sqlx::{Connection, SqliteConnection};
 use std::{
     os::unix::process::ExitStatusExt,
     process::{Child, Command, Output, Stdio},
-    time::Duration,
+    time::{Duration, Instant},
 };
 use testkit::MariaDb;
 use tokio::{task::block_in_place, time::sleep};
@@ -19,8 +19,8 @@ use tokio::{task::block_in_place, time::sleep};
 /// How many replicas begin at once, and how many of them are killed at most.
 const PROCESSES: usize = 5;
 const KILLS: std::ops::RangeInclusive<usize> = 1..=4;
-/// What passes between two kills, in milliseconds: a migration takes some tenths of a second.
-const PAUSE: std::ops::Range<u64> = 5..120;
+/// The least that passes before a kill; the most is what a migration takes that nobody disturbs.
+const PAUSE_MIN: Duration = Duration::from_millis(2);
 /// How often it is tried for each run in which a kill hits.
 const TRIES: u64 = 4;
 /// Every so many runs one is on SQLite, whose migrations are transactions; a server's are not.
@@ -41,8 +41,11 @@ const SCHEMA: [&str; 4] = [
 pub async fn killed(course: &Course) -> Result<Outcome> {
     let (mut outcome, mut random) = (Outcome::default(), course.random());
     let wanted = [Database::mariadb(), Database::sqlite()?];
+    let mut takes = Vec::new();
     for database in &wanted {
+        let began = Instant::now();
         block_in_place(|| anyhow::Ok(database.migrate()?.wait_with_output()?))?;
+        takes.push(began.elapsed().max(2 * PAUSE_MIN));
     }
     let tables = wanted[0].tables()?;
     let mut half_made = 0;
@@ -53,9 +56,11 @@ pub async fn killed(course: &Course) -> Result<Outcome> {
         course.say(format!("{} of {} runs", outcome.faults, course.count));
         let on_sqlite = run % SQLITE_EVERY == SQLITE_EVERY - 1;
         let database = if on_sqlite { Database::sqlite()? } else { Database::mariadb() };
-        let (killed, left, outputs) = race(&database, &mut random).await?;
+        let takes = takes[usize::from(on_sqlite)];
+        let (left, outputs) = race(&database, takes, &mut random).await?;
+        let killed = left.len();
         outcome.faults += u64::from(killed > 0);
-        half_made += u64::from((1..tables).contains(&left));
+        half_made += left.iter().filter(|left| (1..tables).contains(left)).count() as u64;
         for output in outputs.iter().filter(|output| !output.status.success()) {
             let said = String::from_utf8_lossy(&output.stderr);
             outcome.broken(format!(
@@ -72,26 +77,28 @@ pub async fn killed(course: &Course) -> Result<Outcome> {
     Ok(outcome)
 }
 
-/// Lets five begin and kills some of them. How many died of it, how many tables there were then, and how the last of
-/// the others ended.
-async fn race(database: &Database, random: &mut StdRng) -> Result<(usize, usize, Vec<Output>)> {
+/// Lets five begin, each of which takes about so long, and kills some of them. How many tables there were when each of those died, and how the
+/// others ended.
+async fn race(
+    database: &Database,
+    takes: Duration,
+    random: &mut StdRng,
+) -> Result<(Vec<usize>, Vec<Output>)> {
     let mut running: Vec<Child> =
         (0..PROCESSES).map(|_| database.migrate()).collect::<Result<_>>()?;
-    let mut killed = 0;
-    let mut left = 0;
+    let mut left = Vec::new();
     for _ in 0..random.random_range(KILLS) {
-        sleep(Duration::from_millis(random.random_range(PAUSE))).await;
+        sleep(random.random_range(PAUSE_MIN..takes)).await;
         let mut victim = running.swap_remove(random.random_range(0..running.len()));
         // One that has ended by itself is not killed any more.
         let _ = victim.kill();
         if block_in_place(|| victim.wait())?.signal().is_some() {
-            killed += 1;
-            left = block_in_place(|| database.tables())?;
+            left.push(block_in_place(|| database.tables())?);
         }
     }
     let outputs = block_in_place(|| running.into_iter().map(Child::wait_with_output).collect());
     let outputs: std::io::Result<Vec<Output>> = outputs;
-    Ok((killed, left, outputs?))
+    Ok((left, outputs?))
 }
 
 /// An empty database.
