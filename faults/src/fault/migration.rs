@@ -77,8 +77,8 @@ pub async fn killed(course: &Course) -> Result<Outcome> {
     Ok(outcome)
 }
 
-/// Lets five begin, each of which takes about so long, and kills some of them. How many tables there were when each of those died, and how the
-/// others ended.
+/// Lets five begin, each of which takes about so long, and kills some of them. How many tables there were when each of
+/// those died, and how the others ended.
 async fn race(
     database: &Database,
     takes: Duration,
