@@ -10,8 +10,10 @@ use std::{
     time::Duration,
 };
 
-/// How much is said again of one test, and of how many tests: what a screen or two hold. All of it stands above.
+/// How much is said again of one test, how much of a line, and of how many tests: what a screen or two hold. All of it
+/// stands above.
 const LINES_MAX: usize = 30;
+const LETTERS_MAX: usize = 1000;
 const TESTS_MAX: usize = 10;
 /// How long the last lines may take once the tests have ended. Something that they left running may hold their output
 /// open for ever.
@@ -50,7 +52,7 @@ struct Failure {
 }
 
 /// Passes all lines on, and keeps what failed tests said: libtest prints it under `---- NAME stdout ----`, test after
-/// test, until it lists the names under `failures:`.
+/// test, until it lists the names under `failures:`. A stack is left out: most of it is that of the runtime.
 fn pass_on(from: impl Read, mut to: impl Write) -> Vec<Failure> {
     let mut failures: Vec<Failure> = Vec::new();
     let mut is_said = false;
@@ -62,14 +64,14 @@ fn pass_on(from: impl Read, mut to: impl Write) -> Vec<Failure> {
         if let Some(name) = name {
             failures.push(Failure { test: name.to_owned(), lines: Vec::new() });
             is_said = true;
-        } else if line == "failures:" {
+        } else if ["failures:", "stack backtrace:"].contains(&line.as_ref()) {
             is_said = false;
         } else if is_said
             && let Some(failure) = failures.last_mut()
             && failure.lines.len() < LINES_MAX
             && !line.is_empty()
         {
-            failure.lines.push(line.into_owned());
+            failure.lines.push(line.chars().take(LETTERS_MAX).collect());
         }
     }
     failures
@@ -82,7 +84,7 @@ mod tests {
     #[test]
     fn what_failed_tests_said_is_kept_and_everything_is_passed_on() {
         let output = "running 3 tests\ntest a::b ... FAILED\ntest c ... ok\n\nfailures:\n\n\
-            ---- a::b stdout ----\n\nthread 'a::b' panicked at a.rs:1:1:\n3 of 4\n\n\
+            ---- a::b stdout ----\n\nthread 'a::b' panicked at a.rs:1:1:\n3 of 4\nstack backtrace:\n   0: b\n\n\
             ---- d stdout ----\nno reason\n\n\nfailures:\n    a::b\n    d\n\n\
             test result: FAILED. 1 passed; 2 failed\nno failure\n";
         let mut passed_on = Vec::new();

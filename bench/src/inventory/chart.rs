@@ -4,10 +4,10 @@
 use crate::table::{ArmFound, Row, Table};
 use std::fmt::Write;
 
-const WIDTH: f64 = 960.0;
+const WIDTH: f64 = 1120.0;
 /// Where the bars begin and end; before them stand the names, behind them the figures.
-const LEFT: f64 = 330.0;
-const RIGHT: f64 = 780.0;
+const LEFT: f64 = 380.0;
+const RIGHT: f64 = 830.0;
 const LINE: f64 = 24.0;
 const BAR: f64 = 14.0;
 
@@ -98,8 +98,8 @@ impl Picture {
             if let Some((low, high)) = row.spread {
                 self.whisker(axis.at(low), axis.at(high));
             }
-            let figures =
-                format!("{:.2}  ({:.0} : {:.0} {})", row.ratio, row.ours, row.baseline, row.unit);
+            let (ours, baseline) = (figure(row.ours), figure(row.baseline));
+            let figures = format!("{:.2}  ({ours} : {baseline} {})", row.ratio, row.unit);
             self.text("quiet", RIGHT + 8.0, &figures);
             self.y += LINE;
         }
@@ -167,6 +167,11 @@ impl Picture {
     }
 }
 
+/// Three digits or more.
+fn figure(value: f64) -> String {
+    if value < 100.0 { format!("{value:.1}") } else { format!("{value:.0}") }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -187,7 +192,7 @@ mod tests {
         table.rows.push(row);
         table.not_measured.push(NotMeasured { id: "P2".into(), why: "there is none".into() });
         let drawn = draw(&table);
-        for words in ["P1", "15.00  (30 : 2 orders/s)", "P2", "not measured: there is none"] {
+        for words in ["P1", "15.00  (30.0 : 2.0 orders/s)", "P2", "not measured: there is none"] {
             assert!(drawn.contains(words), "{words}");
         }
         assert!(drawn.contains("a machine &lt;of&gt; one &amp; all"));

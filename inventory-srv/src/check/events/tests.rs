@@ -74,7 +74,9 @@ async fn a_check_whose_events_nobody_takes_ends_and_says_so() {
 async fn a_check_that_takes_too_long_ends_and_says_so() {
     let limits = Limits { check: Duration::ZERO, untaken: NEVER, progress: NEVER };
     let told = all_told(limits, true).await;
-    assert!(matches!(told[..], [Err(Error::CheckTooLong)]), "{told:?}");
+    // Its time is looked at whenever it waits for something, which takes a while in coming where reading is fast.
+    assert!(told.len() < 40, "{told:?}");
+    assert!(matches!(told.last(), Some(Err(Error::CheckTooLong))), "{told:?}");
 }
 
 /// A row of the ledger of these goods.
