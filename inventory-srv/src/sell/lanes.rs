@@ -32,8 +32,8 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 /// The most lanes: each holds a connection while it commits, and more of them only meet at the same rows.
 const LANES_MAX: usize = 8;
 
-/// After how long without work a lane, or who looks up numbers for it, gives its connection back: as soon as whoever
-/// calls as soon as he is answered would have called again, and long before an idle connection must be tried first.
+/// After how long without work a lane, or what looks up numbers for it, gives its connection back. A caller that sends
+/// its next order when it is answered is back sooner, and a connection idle for so short a time need not be tried.
 const IDLE: Duration = Duration::from_millis(100);
 
 /// The lanes of one process. Clones share them; they end with the last one.

@@ -38,6 +38,8 @@ pub(super) async fn run(
     count
 }
 
+/// Likewise, in a transaction that has just begun or could not. Also answers whether all went well: if not, the
+/// connection may be lost, or be in the middle of something.
 async fn work(
     lane: &Lane,
     begun: Result<Transaction<'_>, StoreError>,
