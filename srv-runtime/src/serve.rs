@@ -6,6 +6,7 @@
 
 mod body;
 mod bounds;
+mod calls;
 mod measure;
 mod routes;
 mod stopping;
@@ -14,6 +15,9 @@ pub use bounds::Deadline;
 pub use stopping::Stopping;
 
 use crate::{Admin, Database, Metrics, Readiness, Settings, detached::finish_writes};
+use bounds::Bounds;
+use calls::CallLayer;
+use measure::Measure;
 use rand::RngExt;
 use srv_config::{HotConfig, Restart};
 use std::{net::SocketAddr, time::Duration};
@@ -113,9 +117,9 @@ impl Serving {
         let refuse = |source| ServeError::Listen { address, source };
         let health = HealthReporter::new();
         let stopping = Stopping::default();
-        let bounds = routes::bounds(&settings, services, stopping.clone());
-        let routes =
-            routes::assemble(routes, bounds, descriptors, &settings, &metrics, &health).await?;
+        let routes = routes::assemble(routes, descriptors, &settings, &health)?;
+        let limits = move || settings.load().limits().clone();
+        let bounds = Bounds::new(limits, stopping.clone(), services);
         let listener = TcpListener::bind(address).await.map_err(refuse)?;
         let grpc = listener.local_addr().map_err(refuse)?;
         let incoming = TcpIncoming::from(listener)
@@ -126,7 +130,7 @@ impl Serving {
             let _ = told.await;
         };
         let server = server(&restart)
-            .layer(bounds::arrivals::<tonic::body::Body>())
+            .layer(CallLayer { measure: Measure::new(&metrics), bounds })
             .add_routes(routes)
             .serve_with_incoming_shutdown(incoming, shutdown);
         let serving = Self {

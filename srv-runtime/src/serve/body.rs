@@ -1,56 +1,51 @@
 //! A response body that tells its end: when the last byte was handed over, or the caller went away before.
 
-use axum::body::{Body, Bytes};
-use http::HeaderMap;
+use super::bounds::Place;
+use super::measure::Call;
 use http_body::{Body as _, Frame, SizeHint};
 use pin_project_lite::pin_project;
 use std::{
     pin::Pin,
     task::{Context, Poll, ready},
 };
-
-/// What is told of a body's end; dropped when the body is.
-pub(super) trait Ending: Send + 'static {
-    /// The trailers came: the call's status is among them.
-    fn trailers(&mut self, _trailers: &HeaderMap) {}
-    /// The body ended by itself.
-    fn complete(&mut self) {}
-}
+use tonic::{Status, body::Body, codegen::Bytes};
 
 pin_project! {
-    /// A body and who is told of its end.
-    pub(super) struct Observed<E> {
+    /// A body, the call whose measure ends with it, and the place that the call keeps until its last byte is on its
+    /// way.
+    pub(super) struct Observed {
         #[pin]
         body: Body,
-        ending: E,
+        call: Call,
+        place: Option<Place>,
     }
 }
 
-impl<E: Ending> Observed<E> {
-    pub(super) fn new(body: Body, mut ending: E) -> Self {
+impl Observed {
+    pub(super) fn new(body: Body, mut call: Call, place: Option<Place>) -> Self {
         if body.is_end_stream() {
-            ending.complete();
+            call.complete();
         }
-        Self { body, ending }
+        Self { body, call, place }
     }
 }
 
-impl<E: Ending> http_body::Body for Observed<E> {
+impl http_body::Body for Observed {
     type Data = Bytes;
-    type Error = axum::Error;
+    type Error = Status;
 
     fn poll_frame(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+    ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
         let this = self.project();
         let frame = ready!(this.body.poll_frame(cx));
         match &frame {
-            None => this.ending.complete(),
+            None => this.call.complete(),
             Some(Ok(frame)) => {
                 if let Some(trailers) = frame.trailers_ref() {
-                    this.ending.trailers(trailers);
-                    this.ending.complete();
+                    this.call.trailers(trailers);
+                    this.call.complete();
                 }
             }
             Some(Err(_)) => {}

@@ -1,10 +1,8 @@
 //! Bounds on calls: how many at a time, and for how long each. Past one the caller is told at once and in words that
 //! its retry policy understands; tonic's own layers would say `RESOURCE_EXHAUSTED` and CANCELLED.
 
-use super::body::{Ending, Observed};
 use super::stopping::Stopping;
-use axum::{body::Body, extract::Request, middleware::Next, response::Response};
-use http::HeaderMap;
+use http::{HeaderMap, Request, Response};
 use srv_config::CallLimits;
 use std::{
     sync::{
@@ -14,16 +12,15 @@ use std::{
     time::Duration,
 };
 use tokio::time::{Instant, timeout_at};
-use tonic::{Code, Status};
+use tonic::{Code, Status, body::Body};
 use tonic_types::{ErrorDetails, StatusExt};
-use tower::util::MapRequestLayer;
 
 /// When a caller that was shed may come again; each is told a time between half of this and one and a half.
 const RETRY_AFTER: Duration = Duration::from_millis(100);
 
 /// How much of a caller's deadline is kept for the answer's way back, at most. It also lets our `DEADLINE_EXCEEDED` be
-/// there before tonic's own timer says CANCELLED: ours counts from [`Arrived`], which is never after tonic's beginning,
-/// so it ends first, and what ends first is looked at first, however late the process gets to run.
+/// there before tonic's own timer says CANCELLED: ours counts from the call's arrival, which is never after tonic's
+/// beginning, so it ends first, and what ends first is looked at first, however late the process gets to run.
 const WAY_BACK: Duration = Duration::from_millis(5);
 
 /// Until when a call's answer is of use: the smaller of the caller's deadline and the configured one. A handler reads
@@ -46,19 +43,6 @@ impl Deadline {
     }
 }
 
-/// When a call came in, before anything could hold it up.
-#[derive(Clone, Copy)]
-struct Arrived(Instant);
-
-/// What stamps each request with its arrival. It belongs outside of everything else, because what stands further inside
-/// runs only when the call's task gets its turn, and by then tonic's timer has been running for a while.
-pub(super) fn arrivals<B>() -> MapRequestLayer<fn(http::Request<B>) -> http::Request<B>> {
-    MapRequestLayer::new(|mut request: http::Request<B>| {
-        request.extensions_mut().insert(Arrived(Instant::now()));
-        request
-    })
-}
-
 /// The bounds of one process. Clones count together.
 #[derive(Clone)]
 pub(super) struct Bounds {
@@ -66,35 +50,43 @@ pub(super) struct Bounds {
     limits: Arc<dyn Fn() -> CallLimits + Send + Sync>,
     in_flight: Arc<AtomicUsize>,
     stopping: Stopping,
+    /// Full names of the services whose calls are bounded.
+    services: Arc<[&'static str]>,
     /// The domain of our error reasons, such as `inventory.shopkeeper.dev`.
     domain: Arc<str>,
 }
 
 impl Bounds {
+    /// Bounds on the calls to `services`; the first one's package names the domain of error reasons.
     pub(super) fn new(
         limits: impl Fn() -> CallLimits + Send + Sync + 'static,
         stopping: Stopping,
-        domain: Arc<str>,
+        services: &[&'static str],
     ) -> Self {
-        Self { limits: Arc::new(limits), in_flight: Arc::default(), stopping, domain }
+        Self {
+            limits: Arc::new(limits),
+            in_flight: Arc::default(),
+            stopping,
+            services: services.into(),
+            domain: domain_of(services),
+        }
     }
 
-    /// Answers one call within the bounds. Past its deadline the handler is dropped; a write goes on, being detached.
-    /// A stream has begun by its deadline, and then lasts for as long as it likes; until its end it is in flight.
-    pub(super) async fn answer(self, mut request: Request, next: Next) -> Response {
+    /// Whether the call to `path` is one that is bounded, which those for health and reflection are not.
+    pub(super) fn concern(&self, path: &str) -> bool {
+        let service = path.strip_prefix('/').and_then(|path| path.split('/').next());
+        service.is_some_and(|service| self.services.contains(&service))
+    }
+
+    /// Lets a call in if there is a place for it. Its deadline counts from here.
+    pub(super) fn admit<B>(&self, request: &mut Request<B>) -> Result<Admitted, Status> {
         let limits = (self.limits)();
-        let Some(place) = self.take_place(usize::try_from(limits.calls_in_flight).unwrap_or(1))
-        else {
-            return self.overloaded().into_http();
-        };
-        let deadline = deadline_of(&request, &limits);
-        request.extensions_mut().insert(Deadline(deadline));
+        let places = usize::try_from(limits.calls_in_flight).unwrap_or(1);
+        let place = self.take_place(places).ok_or_else(|| self.overloaded())?;
+        let until = Deadline(Instant::now() + allowed(request.headers(), &limits));
+        request.extensions_mut().insert(until);
         request.extensions_mut().insert(self.stopping.clone());
-        match timeout_at(deadline, next.run(request)).await {
-            // The place is held until the last byte of the answer is on its way.
-            Ok(answer) => answer.map(|body| Body::new(Observed::new(body, place))),
-            Err(_) => self.too_late().into_http(),
-        }
+        Ok(Admitted { until, place, domain: Arc::clone(&self.domain) })
     }
 
     fn take_place(&self, places: usize) -> Option<Place> {
@@ -114,16 +106,32 @@ impl Bounds {
         status.metadata_mut().insert("grpc-retry-pushback-ms", pushback);
         status
     }
+}
 
-    fn too_late(&self) -> Status {
-        let details = ErrorDetails::with_error_info("DEADLINE_EXCEEDED", &*self.domain, []);
-        let message = "no answer within the deadline; whether anything was changed is open, ask with the same key";
-        Status::with_error_details(Code::DeadlineExceeded, message, details)
+/// What a call was let in with.
+pub(super) struct Admitted {
+    until: Deadline,
+    place: Place,
+    domain: Arc<str>,
+}
+
+impl Admitted {
+    /// What the handler answers within the deadline, and the place to be held until that is on its way. Past it the
+    /// handler is dropped; a write goes on, being detached. A stream has begun by its deadline, and then lasts for as
+    /// long as it likes.
+    pub(super) async fn answer<E>(
+        self,
+        handler: impl Future<Output = Result<Response<Body>, E>>,
+    ) -> (Result<Response<Body>, E>, Option<Place>) {
+        match timeout_at(self.until.0, handler).await {
+            Ok(answer) => (answer, Some(self.place)),
+            Err(_) => (Ok(too_late(&self.domain).into_http()), None),
+        }
     }
 }
 
 /// One call's place among those in flight.
-struct Place(Arc<AtomicUsize>);
+pub(super) struct Place(Arc<AtomicUsize>);
 
 impl Drop for Place {
     fn drop(&mut self) {
@@ -131,11 +139,16 @@ impl Drop for Place {
     }
 }
 
-impl Ending for Place {}
+fn too_late(domain: &str) -> Status {
+    let details = ErrorDetails::with_error_info("DEADLINE_EXCEEDED", domain, []);
+    let message = "no answer within the deadline; whether anything was changed is open, ask with the same key";
+    Status::with_error_details(Code::DeadlineExceeded, message, details)
+}
 
-fn deadline_of<B>(request: &http::Request<B>, limits: &CallLimits) -> Instant {
-    let arrived = request.extensions().get().map_or_else(Instant::now, |Arrived(at)| *at);
-    arrived + allowed(request.headers(), limits)
+/// `inventory.v1.InventoryService` -> `inventory.shopkeeper.dev`.
+fn domain_of(services: &[&'static str]) -> Arc<str> {
+    let package = services.first().and_then(|name| name.split('.').next()).unwrap_or_default();
+    format!("{package}.shopkeeper.dev").into()
 }
 
 fn allowed(headers: &HeaderMap, limits: &CallLimits) -> Duration {
@@ -173,23 +186,15 @@ fn milliseconds(milliseconds: i32) -> Duration {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::convert::Infallible;
-    use tower::{Layer, Service};
 
-    #[tokio::test]
-    async fn the_deadline_counts_from_the_arrival_however_late_the_call_gets_its_turn() {
-        let limits = CallLimits { deadline_milliseconds: 1000, ..CallLimits::default() };
-        let late = async |request: http::Request<()>| {
-            tokio::time::sleep(Duration::from_millis(20)).await;
-            Ok::<_, Infallible>(deadline_of(&request, &limits))
-        };
-        let mut service = arrivals().layer(tower::service_fn(late));
-        let before = Instant::now();
-        let call = service.call(http::Request::new(()));
-        let after = Instant::now();
-        let deadline = call.await.unwrap();
-        let second = Duration::from_secs(1);
-        assert!((before + second..=after + second).contains(&deadline));
+    #[test]
+    fn only_calls_to_the_services_own_methods_are_bounded() {
+        let bounds =
+            Bounds::new(CallLimits::default, Stopping::default(), &["shop.v1.ShopService"]);
+        assert!(bounds.concern("/shop.v1.ShopService/Sell"));
+        for other in ["/shop.v1.ShopServices/Sell", "/grpc.health.v1.Health/Check", "/", "", "*"] {
+            assert!(!bounds.concern(other), "{other:?}");
+        }
     }
 
     #[test]

@@ -1,12 +1,12 @@
 //! Measures every call, as OpenTelemetry's conventions for RPC servers name it.
 
-use super::body::{Ending, Observed};
+use super::body::Observed;
+use super::bounds::Place;
 use crate::Metrics;
-use axum::{body::Body, extract::Request, middleware::Next, response::Response};
-use http::HeaderMap;
+use http::{HeaderMap, Response};
 use opentelemetry::{KeyValue, metrics::Histogram};
 use tokio::time::Instant;
-use tonic::Code;
+use tonic::{Code, body::Body};
 
 /// Upper bounds in seconds: from a read that a cache answers to the longest deadline.
 const BOUNDARIES: [f64; 15] =
@@ -31,26 +31,20 @@ impl Measure {
         Self(duration)
     }
 
-    /// Lets the call through and measures it from here to the last byte of its answer.
-    pub(super) async fn answer(self, request: Request, next: Next) -> Response {
-        let method = request.uri().path().trim_start_matches('/').to_owned();
-        // Dropped before the end, it says that the caller went away.
-        let mut call = Call {
-            duration: self.0,
-            method,
+    /// Begins to measure a call; from here to the last byte of its answer.
+    pub(super) fn begin(&self, path: &str) -> Call {
+        Call {
+            duration: self.0.clone(),
+            method: path.trim_start_matches('/').to_owned(),
             since: Instant::now(),
             code: Code::Cancelled,
             told: false,
-        };
-        let answer = next.run(request).await;
-        call.code = code_of(answer.headers()).unwrap_or(Code::Cancelled);
-        call.told = false;
-        answer.map(|body| Body::new(Observed::new(body, call)))
+        }
     }
 }
 
-/// One call that is going on.
-struct Call {
+/// One call that is going on. Dropped before its end, it says that the caller went away.
+pub(super) struct Call {
     duration: Histogram<f64>,
     method: String,
     since: Instant,
@@ -59,7 +53,25 @@ struct Call {
 }
 
 impl Call {
-    fn tell(&mut self) {
+    /// The answer, whose body ends the measure and keeps the call's place until then.
+    pub(super) fn observe(
+        mut self,
+        answer: Response<Body>,
+        place: Option<Place>,
+    ) -> Response<Observed> {
+        self.trailers(answer.headers());
+        answer.map(|body| Observed::new(body, self, place))
+    }
+
+    /// The call's status is among these, if it is known by now.
+    pub(super) fn trailers(&mut self, trailers: &HeaderMap) {
+        if let Some(status) = trailers.get("grpc-status") {
+            self.code = Code::from_bytes(status.as_bytes());
+        }
+    }
+
+    /// The answer was handed over, all of it.
+    pub(super) fn complete(&mut self) {
         if std::mem::replace(&mut self.told, true) {
             return;
         }
@@ -75,26 +87,10 @@ impl Call {
     }
 }
 
-impl Ending for Call {
-    fn trailers(&mut self, trailers: &HeaderMap) {
-        if let Some(code) = code_of(trailers) {
-            self.code = code;
-        }
-    }
-
-    fn complete(&mut self) {
-        self.tell();
-    }
-}
-
 impl Drop for Call {
     fn drop(&mut self) {
-        self.tell();
+        self.complete();
     }
-}
-
-fn code_of(headers: &HeaderMap) -> Option<Code> {
-    headers.get("grpc-status").map(|status| Code::from_bytes(status.as_bytes()))
 }
 
 /// The code as the conventions write it, such as `DEADLINE_EXCEEDED`.

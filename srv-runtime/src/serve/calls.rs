@@ -1,0 +1,104 @@
+//! What stands around every call: it is measured, and the service's own are kept within bounds.
+//!
+//! One layer outside of everything else, because what stands further inside runs only when the call's task gets its
+//! turn, and by then tonic's timer has been running for a while. Axum's layers would also cost each call three
+//! allocations apiece.
+
+use super::body::Observed;
+use super::bounds::Bounds;
+use super::measure::Measure;
+use futures::future::BoxFuture;
+use http::{Request, Response};
+use std::task::{Context, Poll};
+use tonic::body::Body;
+use tower::{Layer, Service};
+
+/// Puts itself around the routes of a process.
+#[derive(Clone)]
+pub(super) struct CallLayer {
+    pub(super) measure: Measure,
+    pub(super) bounds: Bounds,
+}
+
+impl<S> Layer<S> for CallLayer {
+    type Service = Calls<S>;
+
+    fn layer(&self, routes: S) -> Calls<S> {
+        Calls { routes, around: self.clone() }
+    }
+}
+
+/// Routes, and what stands around the calls to them.
+#[derive(Clone)]
+pub(super) struct Calls<S> {
+    routes: S,
+    around: CallLayer,
+}
+
+impl<S> Service<Request<Body>> for Calls<S>
+where
+    S: Service<Request<Body>, Response = Response<Body>>,
+    S::Future: Send + 'static,
+    S::Error: Send + 'static,
+{
+    type Response = Response<Observed>;
+    type Error = S::Error;
+    type Future = BoxFuture<'static, Result<Response<Observed>, S::Error>>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.routes.poll_ready(cx)
+    }
+
+    fn call(&mut self, mut request: Request<Body>) -> Self::Future {
+        let CallLayer { measure, bounds } = &self.around;
+        let call = measure.begin(request.uri().path());
+        if !bounds.concern(request.uri().path()) {
+            let answer = self.routes.call(request);
+            return Box::pin(async move { Ok(call.observe(answer.await?, None)) });
+        }
+        match bounds.admit(&mut request) {
+            Ok(admitted) => {
+                let answer = self.routes.call(request);
+                Box::pin(async move {
+                    let (answer, place) = admitted.answer(answer).await;
+                    Ok(call.observe(answer?, place))
+                })
+            }
+            Err(overloaded) => {
+                Box::pin(async move { Ok(call.observe(overloaded.into_http(), None)) })
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Deadline, Metrics, Stopping};
+    use srv_config::CallLimits;
+    use std::{convert::Infallible, time::Duration};
+    use tokio::time::{Instant, sleep};
+
+    #[tokio::test]
+    async fn the_deadline_counts_from_the_arrival_however_late_the_call_gets_its_turn() {
+        let second = Duration::from_secs(1);
+        let limits = CallLimits { deadline_milliseconds: 1000, ..CallLimits::default() };
+        let bounds =
+            Bounds::new(move || limits.clone(), Stopping::default(), &["shop.v1.ShopService"]);
+        let layer = CallLayer { measure: Measure::new(&Metrics::new("test")), bounds };
+        let mut calls = layer.layer(tower::service_fn(async |request: Request<Body>| {
+            let Deadline(until) = request.extensions().get().copied().unwrap();
+            let mut answer = Response::new(Body::empty());
+            answer.extensions_mut().insert(until);
+            Ok::<_, Infallible>(answer)
+        }));
+        let request = Request::get("/shop.v1.ShopService/Sell").body(Body::empty()).unwrap();
+        let before = Instant::now();
+        let call = calls.call(request);
+        let after = Instant::now();
+        sleep(Duration::from_millis(20)).await;
+        let answer = call.await.unwrap();
+        let until = answer.extensions().get().copied().unwrap();
+        assert!((before + second..=after + second).contains(&until));
+    }
+}
