@@ -15,6 +15,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         // A descriptor set per package: a service's reflection shows its own contract and no other.
         fs::write(out.join(format!("{package}.v1.bin")), contract.encode_file_descriptor_set())?;
         tonic_prost_build::configure()
+            .codec_path("crate::codec::Codec")
             // The type that the details of errors are made of already, rather than a second one like it.
             .extern_path(".google.rpc.Status", "::tonic_types::Status")
             .compile_fds(contract.file_descriptor_set())?;

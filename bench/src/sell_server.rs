@@ -3,6 +3,7 @@
 
 use anyhow::{Context, Result};
 use futures::future::BoxFuture;
+use proto::codec::Codec;
 use proto::inventory::v1::{SellRequest, SellResponse};
 use std::{convert::Infallible, future::Future, task};
 use tokio::net::TcpListener;
@@ -12,7 +13,6 @@ use tonic::{
     server::{Grpc, NamedService, UnaryService},
     transport::{Server, server::TcpIncoming},
 };
-use tonic_prost::ProstCodec;
 
 /// What a `Sell` is answered.
 pub(crate) trait Answer: Clone + Send + Sync + 'static {
@@ -63,7 +63,7 @@ impl<A: Answer> tower::Service<http::Request<Body>> for SellServer<A> {
     fn call(&mut self, request: http::Request<Body>) -> Self::Future {
         let service = self.clone();
         Box::pin(async move {
-            let codec = ProstCodec::<SellResponse, SellRequest>::default();
+            let codec = Codec::<SellResponse, SellRequest>::default();
             Ok(Grpc::new(codec).unary(service, request).await)
         })
     }

@@ -1,11 +1,13 @@
 //! The wire contract: messages, clients and servers of `goods.v1` and `inventory.v1`, generated from the `.proto` files
-//! beside `src/`. Nothing here is written by hand.
+//! beside `src/`. Nothing here is written by hand but [`codec`].
 #![expect(
     unused_qualifications,
     clippy::allow_attributes_without_reason,
     clippy::doc_markdown,
     reason = "the generator qualifies every path and allows without reasons; its docs are the prose of the contract"
 )]
+
+pub mod codec;
 
 /// The catalog.
 pub mod goods {

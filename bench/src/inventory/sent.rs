@@ -7,6 +7,7 @@ use anyhow::{Context, Result};
 use http::uri::PathAndQuery;
 use prost::Message;
 use prost_types::Duration as Ttl;
+use proto::codec::Codec;
 use proto::inventory::v1::{Line, Order, SellRequest, SellResponse};
 use std::net::SocketAddr;
 use tonic::{
@@ -14,7 +15,6 @@ use tonic::{
     client::Grpc as Client,
     transport::{Channel, Endpoint},
 };
-use tonic_prost::ProstCodec;
 
 /// For how long an order is held until it is confirmed: longer than any run waits for an answer.
 const HOLD: Ttl = Ttl { seconds: 60, nanos: 0 };
@@ -135,7 +135,7 @@ impl Grpc {
     {
         let mut client = Client::new(self.channel.clone());
         client.ready().await.map_err(|error| Status::unavailable(error.to_string()))?;
-        let (path, codec) = (PathAndQuery::from_static(method), ProstCodec::default());
+        let (path, codec) = (PathAndQuery::from_static(method), Codec::default());
         Ok(client.unary(Request::new(message), path, codec).await?.into_inner())
     }
 }
