@@ -14,6 +14,7 @@ pub use schema::{Schema, SchemaError};
 pub use sqlite::SqlitePools;
 
 use crate::Metrics;
+use futures::FutureExt;
 use sqlx::{MySql, MySqlPool, Sqlite, Transaction};
 use std::{
     io,
@@ -29,18 +30,19 @@ const ANSWER_MAX: Duration = Duration::from_secs(6);
 
 /// Awaits the answer to a statement for as long as a database may take for it; past it, an error like that of a lost
 /// connection. The connection is then to be dropped, and is not used again.
-pub async fn answered<T>(
+pub fn answered<T>(
     asked: impl Future<Output = Result<T, sqlx::Error>>,
-) -> Result<T, sqlx::Error> {
-    answered_within(ANSWER_MAX, asked).await
+) -> impl Future<Output = Result<T, sqlx::Error>> {
+    answered_within(ANSWER_MAX, asked)
 }
 
-async fn answered_within<T>(
+/// Not an `async fn`, which would keep room for `asked` twice.
+fn answered_within<T>(
     time: Duration,
     asked: impl Future<Output = Result<T, sqlx::Error>>,
-) -> Result<T, sqlx::Error> {
+) -> impl Future<Output = Result<T, sqlx::Error>> {
     let silent = || io::Error::new(io::ErrorKind::TimedOut, "the database does not answer");
-    timeout(time, asked).await.unwrap_or_else(|_| Err(silent().into()))
+    timeout(time, asked).map(move |answer| answer.unwrap_or_else(|_| Err(silent().into())))
 }
 
 /// Which database. Neither option: a SQLite file in the current directory.
@@ -179,10 +181,12 @@ impl Database {
         }
     }
 
-    /// Begins a write transaction. Inside [`crate::detached`] only: a `BEGIN` that is dropped in flight stays open.
+    /// Begins a write transaction. Inside [`crate::detached`] only: a `BEGIN` that is dropped in flight stays open. The
+    /// wait for a connection is boxed, because it may have to make one, and that takes 18 KB which every caller would
+    /// carry.
     pub async fn begin_write(&self) -> Result<WriteTransaction<'static>, sqlx::Error> {
         Ok(match self {
-            Self::MySql(pool) => WriteTransaction::MySql(answered(pool.begin()).await?),
+            Self::MySql(pool) => WriteTransaction::MySql(answered(Box::pin(pool.begin())).await?),
             Self::Sqlite(pools) => WriteTransaction::Sqlite(pools.begin_write().await?),
         })
     }

@@ -77,7 +77,8 @@ impl Reader {
         statements: &Arc<AtomicU64>,
     ) -> Result<Self, StoreError> {
         let of = match database {
-            Database::MySql(pool) => Pooled::MySql(pool.acquire().await?),
+            // Boxed, because it may have to make a connection, and that takes 18 KB which every caller would carry.
+            Database::MySql(pool) => Pooled::MySql(Box::pin(pool.acquire()).await?),
             Database::Sqlite(pools) => Pooled::Sqlite(pools.read.acquire().await?),
         };
         Ok(Self { of, statements: Arc::clone(statements) })
