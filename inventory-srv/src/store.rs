@@ -11,6 +11,7 @@ mod purge;
 mod read;
 mod rows;
 mod schema;
+mod script;
 mod session;
 mod sqlite;
 mod statements;
@@ -68,17 +69,18 @@ impl Store {
     pub async fn snapshot(&self) -> Result<Snapshot, StoreError> {
         Ok(Snapshot(match &self.database {
             Database::MySql(pool) => {
-                WriteTransaction::MySql(pool.begin_with(mysql::SNAPSHOT).await?)
+                WriteTransaction::MySql(Box::pin(pool.begin_with(mysql::SNAPSHOT)).await?)
             }
             // It is taken at the first read.
             Database::Sqlite(pools) => WriteTransaction::Sqlite(pools.read.begin().await?),
         }))
     }
 
-    /// A connection for reading what is committed, statement by statement.
+    /// A connection for reading what is committed, statement by statement. The wait for it is boxed, like all waits for
+    /// the pool: it may have to make a connection, and that takes 18 KB which every caller would carry.
     pub async fn read(&self) -> Result<Reader, StoreError> {
         Ok(match &self.database {
-            Database::MySql(pool) => Reader::MySql(pool.acquire().await?),
+            Database::MySql(pool) => Reader::MySql(Box::pin(pool.acquire()).await?),
             Database::Sqlite(pools) => Reader::Sqlite(pools.read.acquire().await?),
         })
     }

@@ -2,9 +2,9 @@
 
 use super::StoreError;
 use super::rows::{LedgerRowRead, key_of, ledger_row_of};
+use super::script::expect;
 use super::session::{Session, Value, Which};
 use super::statements::LIST_MAX;
-use super::write::expect;
 use crate::order::{GoodsId, Key, OrderSn};
 use crate::record::{LedgerRow, Milliseconds, OrderCursor};
 

@@ -1,11 +1,12 @@
 //! A connection on which statements run, whichever database it leads to.
 
-use super::statements::{LIST_MAX, Statement, Statements, WRITTEN_ROWS_MAX};
+use super::statements::{LIST_MAX, Statement, Statements};
 use super::{StoreError, mysql, sqlite};
 use crate::order::{GoodsId, OrderSn};
+use futures::TryStreamExt;
 use sqlx::mysql::MySqlRow;
 use sqlx::sqlite::SqliteRow;
-use sqlx::{FromRow, MySqlConnection, SqliteConnection};
+use sqlx::{AssertSqlSafe, FromRow, MySqlConnection, SqliteConnection};
 use srv_runtime::answered;
 
 /// A connection on which statements run. Each sees what was committed when it began, and what this transaction wrote.
@@ -95,45 +96,28 @@ macro_rules! on_each {
 }
 
 impl Session<'_> {
-    /// Runs a statement that changes rows, its repeated parts `length` times (on SQLite a power of two); answers how
-    /// many rows it found.
+    /// Runs a statement that changes rows, its repeated parts `length` times, a power of two; answers how many rows it
+    /// found.
     pub(super) async fn execute(
         &mut self,
         which: Which,
         length: usize,
         values: &[Value<'_>],
     ) -> Result<u64, StoreError> {
-        if let Self::MySql(connection) = self
-            && length > 1
-        {
-            let written = which(&mysql::STATEMENTS).written_out(length, values);
-            let done = answered(sqlx::raw_sql(written).execute(&mut **connection)).await?;
-            return Ok(done.rows_affected());
-        }
         Ok(on_each!(self, which, length, sqlx::query, values, |connection, query| {
             answered(query.execute(connection)).await?.rows_affected()
         }))
     }
 
-    /// Inserts rows, in parts, each by a statement of its own.
-    pub(super) async fn insert<'r, R, V>(
-        &mut self,
-        which: Which,
-        rows: &'r [R],
-        columns: impl Fn(&'r R) -> V,
-    ) -> Result<(), StoreError>
-    where
-        V: IntoIterator<Item = Value<'r>>,
-    {
-        let parts = match self {
-            Self::MySql(_) => rows.chunks(WRITTEN_ROWS_MAX).collect(),
-            Self::Sqlite(_) => parts(rows),
+    /// Runs statements that are written out in one text, on MySQL; answers how many rows each found.
+    pub(super) async fn execute_text(&mut self, text: String) -> Result<Vec<u64>, StoreError> {
+        let Self::MySql(connection) = self else {
+            unreachable!("SQLite gets its statements one by one")
         };
-        for part in parts {
-            let values: Vec<Value<'_>> = part.iter().flat_map(&columns).collect();
-            self.execute(which, part.len(), &values).await?;
-        }
-        Ok(())
+        // Of what a caller sent only digits get into it.
+        let results = sqlx::raw_sql(AssertSqlSafe(text)).execute_many(&mut **connection);
+        let found = results.map_ok(|done| done.rows_affected()).try_collect();
+        Ok(answered(found).await?)
     }
 
     /// Runs a statement that reads rows, its repeated parts `length` times.
@@ -159,7 +143,7 @@ pub(super) fn padded<T: Copy>(list: &[T]) -> impl ExactSizeIterator<Item = T> + 
 }
 
 /// Rows that cannot be repeated, in parts as long as a text of a statement, the longest first.
-fn parts<T>(mut rows: &[T]) -> Vec<&[T]> {
+pub(super) fn parts<T>(mut rows: &[T]) -> Vec<&[T]> {
     let mut parts = Vec::new();
     while let Some(exponent) = rows.len().min(LIST_MAX).checked_ilog2() {
         let (part, rest) = rows.split_at(1 << exponent);

@@ -1,6 +1,7 @@
 //! Every table as rows of plain cells, for a whole database to be copied.
 
 use super::StoreError;
+use super::script::Script;
 use super::session::{Session, Value, Which};
 use super::statements::LIST_MAX;
 use sqlx::{ColumnIndex, Decode, FromRow, Row, Type};
@@ -176,7 +177,9 @@ impl Session<'_> {
         table: &Table,
         rows: &[StoredRow],
     ) -> Result<(), StoreError> {
-        self.insert(table.insert, rows, |row| row.0.iter().map(Value::from)).await
+        let mut script = Script::on(self);
+        script.insert(table.insert, rows, |row| row.0.iter().map(Value::from));
+        self.run(script).await
     }
 
     /// Takes the fingerprint of the whole database. It counts all rows.

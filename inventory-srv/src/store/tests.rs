@@ -8,6 +8,7 @@ mod history;
 mod lists;
 mod purge;
 mod scans;
+mod scripts;
 mod tables;
 mod world;
 

@@ -3,8 +3,9 @@
 
 use super::StoreError;
 use super::moves::{Moves, Step};
-use super::session::{Session, Value, Which, padded};
-use super::statements::{LIST_MAX, PAIRS_MAX, STOCKS_MAX};
+use super::script::Script;
+use super::session::{Session, Value, padded};
+use super::statements::{PAIRS_MAX, STOCKS_MAX};
 use crate::decide::Changes;
 use crate::order::{GoodsId, Key, Line, OrderSn, PayloadHash};
 use crate::record::{Entry, FirstAnswer, Kind, KnownOrder, Milliseconds, Stock};
@@ -13,14 +14,12 @@ use std::collections::BTreeSet;
 impl Session<'_> {
     /// Writes all of `changes`. A stock that changes must still have the version it had, and must have had available
     /// what is taken; an order must be in the state it was in; a hold must be there, and one of another order be dead.
-    /// Otherwise [`StoreError::Moved`]. `fence` is 0 without a lease; rows that a younger lease wrote have moved, too.
-    /// After any error the transaction must be rolled back: a part may be written.
+    /// Otherwise [`StoreError::Moved`], or [`StoreError::Duplicate`] where a rival wrote the same. `fence` is 0 without
+    /// a lease; rows that a younger lease wrote have moved, too. After any error the transaction must be rolled back: a
+    /// part may be written.
     pub async fn write(&mut self, changes: &Changes, fence: i64) -> Result<(), StoreError> {
-        // Stock first: who loses the race for a row learns it before anything else is written.
-        self.insert_stocks(&changes.new_stocks, fence).await?;
-        self.update_stocks(changes, fence).await?;
         let Changes {
-            new_stocks: _,
+            new_stocks,
             stocks: _,
             new_orders,
             orders,
@@ -30,16 +29,31 @@ impl Session<'_> {
             returns,
             now,
         } = changes;
-        self.insert_orders(new_orders).await?;
-        self.move_orders(&Moves::of(orders, released), *now).await?;
-        self.insert_ledger(ledger, *now).await?;
-        self.insert_requests(requests).await?;
-        self.insert_returns(returns, *now).await
+        let moves = Moves::of(orders, released);
+        let mut script = Script::on(self);
+        // Stock first: its guards are what a rival meets.
+        script.insert_stocks(new_stocks, fence);
+        script.update_stocks(changes, fence);
+        script.insert_orders(new_orders);
+        script.move_orders(&moves, *now);
+        script.insert_ledger(ledger, *now);
+        script.insert_requests(requests);
+        script.insert_returns(returns, *now);
+        self.run(script).await
+    }
+
+    /// Puts new orders on record, with their lines and what they hold. [`StoreError::Duplicate`] if one is there.
+    pub async fn insert_orders(&mut self, orders: &[KnownOrder]) -> Result<(), StoreError> {
+        let mut script = Script::on(self);
+        script.insert_orders(orders);
+        self.run(script).await
     }
 
     /// Writes no more of `changes` than the ledger: orders and stock are written already.
     pub async fn write_ledger(&mut self, changes: &Changes) -> Result<(), StoreError> {
-        self.insert_ledger(&changes.ledger, changes.now).await
+        let mut script = Script::on(self);
+        script.insert_ledger(&changes.ledger, changes.now);
+        self.run(script).await
     }
 
     /// Takes the pieces of a line for good, if so many are available; answers whether it did.
@@ -48,12 +62,10 @@ impl Session<'_> {
         let values = [pieces.into(), line.goods.into(), pieces.into()];
         Ok(self.execute(|statements| &statements.take, 1, &values).await? == 1)
     }
+}
 
-    async fn insert_stocks(
-        &mut self,
-        stocks: &[(GoodsId, Stock)],
-        fence: i64,
-    ) -> Result<(), StoreError> {
+impl<'v> Script<'v> {
+    fn insert_stocks(&mut self, stocks: &[(GoodsId, Stock)], fence: i64) {
         self.insert(
             |statements| &statements.insert_stocks,
             stocks,
@@ -62,23 +74,18 @@ impl Session<'_> {
                 [goods.get(), on_hand, reserved, safety, version, update_time, fence]
                     .map(Value::from)
             },
-        )
-        .await
+        );
     }
 
-    async fn update_stocks(&mut self, changes: &Changes, fence: i64) -> Result<(), StoreError> {
+    fn update_stocks(&mut self, changes: &Changes, fence: i64) {
         let set = stocks_that_were_set(&changes.ledger, &changes.requests);
         for part in changes.stocks.chunks(STOCKS_MAX) {
             let (length, values) = update_of(part, &set, changes.now, fence);
-            let found =
-                self.execute(|statements| &statements.update_stocks, length, &values).await?;
-            expect(found, part.len())?;
+            self.step(|statements| &statements.update_stocks, length, values, part.len());
         }
-        Ok(())
     }
 
-    /// Puts new orders on record, with their lines and what they hold. [`StoreError::Duplicate`] if one is there.
-    pub async fn insert_orders(&mut self, orders: &[KnownOrder]) -> Result<(), StoreError> {
+    fn insert_orders(&mut self, orders: &'v [KnownOrder]) {
         self.insert(
             |statements| &statements.insert_orders,
             orders,
@@ -92,8 +99,7 @@ impl Session<'_> {
                     order.expire_time.into(),
                 ]
             },
-        )
-        .await?;
+        );
         let lines: Vec<_> = orders
             .iter()
             .flat_map(|order| order.lines.iter().map(move |line| (order, line)))
@@ -110,8 +116,7 @@ impl Session<'_> {
                     order.create_time.into(),
                 ]
             },
-        )
-        .await?;
+        );
         let held: Vec<_> = lines.into_iter().filter(|(_, line)| line.held).collect();
         self.insert(
             |statements| &statements.insert_holds,
@@ -124,82 +129,58 @@ impl Session<'_> {
                     order.expire_time.into(),
                 ]
             },
-        )
-        .await
+        );
     }
 
-    async fn move_orders(
-        &mut self,
-        moves: &Moves<'_>,
-        now: Milliseconds,
-    ) -> Result<(), StoreError> {
+    fn move_orders(&mut self, moves: &Moves<'v>, now: Milliseconds) {
         for (Step { before, after, update_time, extended_to }, sns) in &moves.steps {
             let (after, before) = (*after as i64, *before as i64);
             match *extended_to {
                 None => {
                     let values = [after, *update_time, before].map(Value::from);
-                    self.change(|statements| &statements.move_orders, &values, sns, sns.len())
-                        .await?;
+                    self.change(|statements| &statements.move_orders, &values, sns, sns.len());
                 }
                 Some(end) => {
                     let values = [after, *update_time, end, before, end].map(Value::from);
-                    self.change(|statements| &statements.extend_orders, &values, sns, sns.len())
-                        .await?;
+                    self.change(|statements| &statements.extend_orders, &values, sns, sns.len());
                 }
             }
         }
         for (end, (sns, rows)) in &moves.extended {
-            self.change(|statements| &statements.extend_holds, &[(*end).into()], sns, *rows)
-                .await?;
+            self.change(|statements| &statements.extend_holds, &[(*end).into()], sns, *rows);
         }
         let (sns, rows) = &moves.ended;
-        self.change(|statements| &statements.end_holds, &[], sns, *rows).await?;
-        self.release_holds(&moves.released, now).await?;
+        self.change(|statements| &statements.end_holds, &[], sns, *rows);
+        self.release_holds(&moves.released, now);
         let (sns, rows) = &moves.returned_all;
-        self.change(|statements| &statements.return_all, &[], sns, *rows).await?;
-        self.return_some(&moves.returned_some).await
+        self.change(|statements| &statements.return_all, &[], sns, *rows);
+        self.return_some(&moves.returned_some);
     }
 
     /// Ends single holds, which must be dead: one that was extended since has moved.
-    async fn release_holds(
-        &mut self,
-        holds: &[(&OrderSn, GoodsId)],
-        now: Milliseconds,
-    ) -> Result<(), StoreError> {
+    fn release_holds(&mut self, holds: &[(&'v OrderSn, GoodsId)], now: Milliseconds) {
         for part in holds.chunks(PAIRS_MAX) {
             let pairs = padded(part);
             let length = pairs.len();
-            let values: Vec<Value<'_>> = std::iter::once(now.into())
+            let values = std::iter::once(now.into())
                 .chain(pairs.flat_map(|(sn, goods)| [sn.into(), goods.into()]))
                 .collect();
-            let found =
-                self.execute(|statements| &statements.release_holds, length, &values).await?;
-            expect(found, part.len())?;
+            self.step(|statements| &statements.release_holds, length, values, part.len());
         }
-        Ok(())
     }
 
-    pub(super) async fn return_some(
-        &mut self,
-        lines: &[(&OrderSn, GoodsId, i64)],
-    ) -> Result<(), StoreError> {
+    pub(super) fn return_some(&mut self, lines: &[(&'v OrderSn, GoodsId, i64)]) {
         for part in lines.chunks(PAIRS_MAX) {
             let length = padded(part).len();
             let cases = padded(part)
                 .flat_map(|(sn, goods, returned)| [sn.into(), goods.into(), returned.into()]);
             let pairs = padded(part).flat_map(|(sn, goods, _)| [sn.into(), goods.into()]);
-            let values: Vec<Value<'_>> = cases.chain(pairs).collect();
-            let found = self.execute(|statements| &statements.return_some, length, &values).await?;
-            expect(found, part.len())?;
+            let values = cases.chain(pairs).collect();
+            self.step(|statements| &statements.return_some, length, values, part.len());
         }
-        Ok(())
     }
 
-    async fn insert_ledger(
-        &mut self,
-        entries: &[Entry],
-        now: Milliseconds,
-    ) -> Result<(), StoreError> {
+    fn insert_ledger(&mut self, entries: &'v [Entry], now: Milliseconds) {
         self.insert(
             |statements| &statements.insert_ledger,
             entries,
@@ -215,11 +196,10 @@ impl Session<'_> {
                     reason.as_ref().map(String::as_bytes).into(),
                 ]
             },
-        )
-        .await
+        );
     }
 
-    async fn insert_requests(&mut self, requests: &[(Key, FirstAnswer)]) -> Result<(), StoreError> {
+    fn insert_requests(&mut self, requests: &'v [(Key, FirstAnswer)]) {
         self.insert(
             |statements| &statements.insert_requests,
             requests,
@@ -237,45 +217,16 @@ impl Session<'_> {
                     update_time.into(),
                 ]
             },
-        )
-        .await
+        );
     }
 
-    async fn insert_returns(
-        &mut self,
-        returns: &[((OrderSn, Key), [u8; 32])],
-        now: Milliseconds,
-    ) -> Result<(), StoreError> {
+    fn insert_returns(&mut self, returns: &'v [((OrderSn, Key), [u8; 32])], now: Milliseconds) {
         self.insert(
             |statements| &statements.insert_returns,
             returns,
             |((sn, id), payload)| [Value::from(sn), id.into(), payload[..].into(), now.into()],
-        )
-        .await
+        );
     }
-
-    /// Changes rows of these orders, in parts; so many must be found.
-    async fn change(
-        &mut self,
-        which: Which,
-        leading: &[Value<'_>],
-        sns: &[&OrderSn],
-        rows: usize,
-    ) -> Result<(), StoreError> {
-        let mut found = 0;
-        for part in sns.chunks(LIST_MAX) {
-            let list = padded(part);
-            let length = list.len();
-            let values: Vec<Value<'_>> =
-                leading.iter().copied().chain(list.map(Value::from)).collect();
-            found += self.execute(which, length, &values).await?;
-        }
-        expect(found, rows)
-    }
-}
-
-pub(super) fn expect(found: u64, rows: usize) -> Result<(), StoreError> {
-    if found == rows as u64 { Ok(()) } else { Err(StoreError::Moved) }
 }
 
 /// The goods that were set, adjusted or asked to be: availability may fall there without anything being taken.
