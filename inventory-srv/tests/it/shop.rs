@@ -41,12 +41,16 @@ macro_rules! contract {
             contract!(@test case, group_commit_on_tidb, GroupCommit, TiDb);
             contract!(@test case, group_commit_on_sqlite, GroupCommit, Sqlite);
             contract!(@test case, row_lock_on_mariadb, RowLock, MariaDb);
+            contract!(@test case, row_lock_on_tidb, RowLock, TiDb);
             contract!(@test case, row_lock_on_sqlite, RowLock, Sqlite);
             contract!(@test case, optimistic_on_mariadb, Optimistic, MariaDb);
+            contract!(@test case, optimistic_on_tidb, Optimistic, TiDb);
             contract!(@test case, optimistic_on_sqlite, Optimistic, Sqlite);
             contract!(@test case, conditional_on_mariadb, Conditional, MariaDb);
+            contract!(@test case, conditional_on_tidb, Conditional, TiDb);
             contract!(@test case, conditional_on_sqlite, Conditional, Sqlite);
             contract!(@test case, redis_lock_on_mariadb, RedisLock, MariaDb);
+            contract!(@test case, redis_lock_on_tidb, RedisLock, TiDb);
             contract!(@test case, redis_lock_on_sqlite, RedisLock, Sqlite);
         }
     )*};

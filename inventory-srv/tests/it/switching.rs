@@ -78,9 +78,18 @@ async fn strategies_switched_every_50_ms_lose_nothing_on_sqlite() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn two_replicas_under_any_pair_of_strategies_sell_exactly_what_there_is() {
+async fn two_replicas_under_any_pair_of_strategies_sell_exactly_what_there_is_on_mariadb() {
+    two_replicas_under_any_pair_of_strategies(Backend::MariaDb).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_replicas_under_any_pair_of_strategies_sell_exactly_what_there_is_on_tidb() {
+    two_replicas_under_any_pair_of_strategies(Backend::TiDb).await;
+}
+
+async fn two_replicas_under_any_pair_of_strategies(backend: Backend) {
     let redis = Some(Redis::start());
-    let shop = Shop::open_with(LockStrategy::Conditional, Backend::MariaDb, redis).await;
+    let shop = Shop::open_with(LockStrategy::Conditional, backend, redis).await;
     let other = shop.another_replica(LockStrategy::Conditional).await;
     let addresses = [shop.address(), other.address];
     let mut goods = 0;
