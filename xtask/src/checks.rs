@@ -103,12 +103,13 @@ pub fn ci() -> Result<()> {
     format()?;
     lint()?;
     std::thread::scope(|scope| {
-        // Half of the time the tests wait for a clock. What the node's images hold is built then.
+        // Half of the time the tests wait for a clock. What the node's images hold is built then, and until the faults
+        // have been played.
         let aside = scope.spawn(|| {
             rustix::process::nice(LEAST)?;
             image::build_binaries()
         });
-        let tested = all(None);
+        let tested = all(None).and_then(|()| faults::run(&Wanted::default(), || Ok(())));
         let built = aside.join().unwrap_or_else(|_| bail!("the build beside the tests fell over"));
         tested.and(built)
     })?;
