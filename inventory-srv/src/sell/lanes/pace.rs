@@ -24,6 +24,11 @@ impl Pace {
         self.jobs += WEIGHT * (jobs - self.jobs);
     }
 
+    /// How long a batch takes.
+    pub(super) fn batch(&self) -> Duration {
+        Duration::from_secs_f64(self.seconds)
+    }
+
     /// How long a newcomer behind so many others waits for its answer, if batches hold at most `cap` jobs. A batch
     /// grows with its queue, so it is the cap that counts and not what batches held so far.
     pub(super) fn wait_behind(&self, queued: usize, cap: usize) -> Duration {

@@ -170,17 +170,21 @@ impl Queue {
     }
 
     /// Takes the jobs, in their order, whose goods are all held; those that must wait head the next batch. A job whose
-    /// caller is gone or whose deadline has passed is not begun.
+    /// caller is gone or whose deadline has passed is not begun; nor, while more wait than a batch takes, is one that
+    /// would be answered too late: it would only have the place of one that is in time.
     pub(super) fn take_fitting(&self, held: &BTreeSet<GoodsId>, caps: &Caps) -> Vec<Job> {
         let mut waiting = self.lock();
-        let now = Instant::now();
+        let mut too_late = Instant::now();
+        if waiting.jobs.len() > caps.jobs {
+            too_late += waiting.pace.batch();
+        }
         let (mut taken, mut passed_over) = (Vec::new(), VecDeque::new());
         let mut lines = 0;
         while let Some(job) = waiting.jobs.pop_front() {
             if job.is_abandoned() {
                 continue;
             }
-            if job.until.0 <= now {
+            if job.until.0 <= too_late {
                 job.fail(Setback::DeadlinePassed);
                 continue;
             }
@@ -212,5 +216,48 @@ impl Queue {
         }
         drop(waiting);
         self.arrived.notify_one();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::order::Order;
+
+    const CAPS: Caps = Caps { jobs: 2, lines: 10, goods: 10 };
+    const BATCH: Duration = Duration::from_secs(10);
+
+    /// A queue whose batches take so long, and jobs with so many seconds left.
+    fn queue(left: &[u64]) -> (Queue, BTreeSet<GoodsId>) {
+        let queue = Queue::default();
+        queue.note_pace(2, BATCH);
+        let held = BTreeSet::from([GoodsId::new(1).unwrap()]);
+        for (number, left) in left.iter().enumerate() {
+            let order = Order::parse(format!("o-{number}"), &[(1, 1)], None).unwrap();
+            let until = Deadline(Instant::now() + Duration::from_secs(*left));
+            // Leaked, so that the job is not one whose caller is gone.
+            let (answer, answered) = oneshot::channel();
+            std::mem::forget(answered);
+            let work = Work::Order(Arc::new(OrderAct::Sell(order)), answer);
+            queue.lock().jobs.push_back(Job::new(work, until));
+        }
+        (queue, held)
+    }
+
+    fn taken(queue: &Queue, held: &BTreeSet<GoodsId>) -> Vec<String> {
+        let jobs = queue.take_fitting(held, &CAPS);
+        jobs.iter().map(|job| job.sn().unwrap().to_string()).collect()
+    }
+
+    #[test]
+    fn while_too_many_wait_those_that_would_be_answered_too_late_are_passed_by() {
+        let (queue, held) = queue(&[5, 60, 5, 60, 60]);
+        assert_eq!(taken(&queue, &held), ["o-1", "o-3"]);
+    }
+
+    #[test]
+    fn what_fits_into_one_batch_is_tried_however_slow_batches_were() {
+        let (queue, held) = queue(&[5, 0]);
+        assert_eq!(taken(&queue, &held), ["o-0"]);
     }
 }
