@@ -58,6 +58,7 @@ fn on_a_cluster(arguments: &Arguments, context: &str) -> Result<()> {
     }
     let kubectl = needs::kubectl()?;
     refuse_a_cluster_in_use(|| of_context(&kubectl, context), &arguments.namespace)?;
+    refuse_a_cluster_without_storage(|| of_context(&kubectl, context))?;
 
     let images = image::build()?;
     let mut demo = demo(arguments, &images.tag)?;
@@ -90,18 +91,9 @@ fn refuse_a_cluster_in_use(kubectl: impl Fn() -> Command, namespace: &str) -> Re
     for (kind, name) in
         DEFINITIONS.map(|name| ("crd", name)).into_iter().chain([("namespace", namespace)])
     {
-        let output = kubectl()
-            .args(["get", kind, name, "--ignore-not-found", "--output", "name"])
-            .output()
-            .context("kubectl cannot be started")?;
-        let said = String::from_utf8_lossy(&output.stderr);
+        let has = ask(&kubectl, &["get", kind, name, "--ignore-not-found", "--output", "name"])?;
         ensure!(
-            output.status.success(),
-            "the cluster cannot be asked what it has: {}",
-            said.trim()
-        );
-        ensure!(
-            output.stdout.is_empty(),
+            has.is_empty(),
             "the cluster has {kind}/{name} already, and the demo would not know it from its own. What to do: {}",
             match kind {
                 "crd" => "take another cluster, or remove it first if nobody needs it",
@@ -110,6 +102,31 @@ fn refuse_a_cluster_in_use(kubectl: impl Fn() -> Command, namespace: &str) -> Re
         );
     }
     Ok(())
+}
+
+/// Without a default storage class the services' volumes would be waited for in vain.
+fn refuse_a_cluster_without_storage(kubectl: impl Fn() -> Command) -> Result<()> {
+    /// One line for each class, with its mark if it has one.
+    const MARKS: &str = concat!(
+        "jsonpath={range .items[*]}",
+        r"{.metadata.annotations.storageclass\.kubernetes\.io/is-default-class}",
+        r#"{"\n"}{end}"#,
+    );
+    let marks = ask(&kubectl, &["get", "storageclass", "--output", MARKS])?;
+    ensure!(
+        marks.lines().any(|mark| mark == "true"),
+        "the cluster has no default storage class, so nobody makes the volumes that the services on SQLite ask for. \
+         What to do: mark one, `kubectl annotate storageclass NAME storageclass.kubernetes.io/is-default-class=true`"
+    );
+    Ok(())
+}
+
+/// What the cluster answers.
+fn ask(kubectl: impl Fn() -> Command, question: &[&str]) -> Result<String> {
+    let output = kubectl().args(question).output().context("kubectl cannot be started")?;
+    let said = String::from_utf8_lossy(&output.stderr);
+    ensure!(output.status.success(), "the cluster cannot be asked what it has: {}", said.trim());
+    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
 /// The demo with what it needs wherever it plays.
@@ -176,16 +193,36 @@ mod tests {
         assert_eq!(said("production"), None);
     }
 
+    fn kubectl_of(kubeconfig: &Path) -> Command {
+        let mut command = of_context(&binaries::find("kubectl").unwrap(), "shopkeeper");
+        command.env("KUBECONFIG", kubeconfig);
+        command
+    }
+
+    #[test]
+    fn a_cluster_that_makes_no_volumes_is_refused() {
+        let api = ControlPlane::start();
+        let refused = || {
+            let outcome = refuse_a_cluster_without_storage(|| kubectl_of(api.kubeconfig()));
+            outcome.err().map(|error| error.to_string()).unwrap_or_default()
+        };
+        assert!(refused().contains("no default storage class"), "{}", refused());
+        let class = tempfile::NamedTempFile::new().unwrap();
+        let text = "apiVersion: storage.k8s.io/v1\nkind: StorageClass\n\
+            metadata: {name: disk}\nprovisioner: example.com/disk\n";
+        std::fs::write(class.path(), text).unwrap();
+        api.kubectl(&["create", "-f", &class.path().display().to_string()]).unwrap();
+        assert!(refused().contains("no default storage class"), "{}", refused());
+        let mark = "storageclass.kubernetes.io/is-default-class=true";
+        api.kubectl(&["annotate", "storageclass", "disk", mark]).unwrap();
+        assert_eq!(refused(), "");
+    }
+
     #[test]
     fn a_cluster_that_has_the_namespace_or_a_definition_or_does_not_answer_is_refused() {
         let api = ControlPlane::start();
         let refused = |kubeconfig: &Path, namespace: &str| {
-            let kubectl = || {
-                let mut command = of_context(&binaries::find("kubectl").unwrap(), "shopkeeper");
-                command.env("KUBECONFIG", kubeconfig);
-                command
-            };
-            let outcome = refuse_a_cluster_in_use(kubectl, namespace);
+            let outcome = refuse_a_cluster_in_use(|| kubectl_of(kubeconfig), namespace);
             outcome.err().map(|error| error.to_string()).unwrap_or_default()
         };
         assert_eq!(refused(api.kubeconfig(), "shop"), "");

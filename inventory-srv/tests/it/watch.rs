@@ -131,8 +131,8 @@ contract! {
 }
 
 /// A third of the changes of one replica are shown within this time. Not half of them: a change that comes while the
-/// lookout rests from a poll waits for up to 50 ms, and its wait can bring every second one into step with the polls. By
-/// the polls alone, which come every 200 ms, each would take three times as long.
+/// lookout rests from a poll waits for up to 50 ms, and its wait can bring every second one into step with the polls.
+/// By the polls alone, which come every 200 ms, each would take three times as long.
 const AT_ONCE: Duration = Duration::from_millis(40);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
