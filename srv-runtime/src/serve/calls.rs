@@ -79,22 +79,45 @@ mod tests {
     use std::{convert::Infallible, time::Duration};
     use tokio::time::{Instant, sleep};
 
+    fn layer(limits: CallLimits) -> CallLayer {
+        let bounds =
+            Bounds::new(move || limits.clone(), Stopping::default(), &["shop.v1.ShopService"]);
+        CallLayer { measure: Measure::new(&Metrics::new("test")), bounds }
+    }
+
+    fn request() -> Request<Body> {
+        Request::get("/shop.v1.ShopService/Sell").body(Body::empty()).unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_call_keeps_its_place_until_the_last_byte_of_its_answer() {
+        let limits = CallLimits { calls_in_flight: 1, ..CallLimits::default() };
+        let mut calls = layer(limits).layer(tower::service_fn(async |_: Request<Body>| {
+            let endless = futures::stream::pending::<Result<Vec<u8>, Infallible>>();
+            let body = Body::new(axum::body::Body::from_stream(endless));
+            Ok::<_, Infallible>(Response::new(body))
+        }));
+        let first = calls.call(request()).await.unwrap();
+        assert!(!first.headers().contains_key("grpc-status"));
+        let second = calls.call(request()).await.unwrap();
+        assert_eq!(second.headers()["grpc-status"], "14");
+        drop(first);
+        let third = calls.call(request()).await.unwrap();
+        assert!(!third.headers().contains_key("grpc-status"));
+    }
+
     #[tokio::test]
     async fn the_deadline_counts_from_the_arrival_however_late_the_call_gets_its_turn() {
         let second = Duration::from_secs(1);
         let limits = CallLimits { deadline_milliseconds: 1000, ..CallLimits::default() };
-        let bounds =
-            Bounds::new(move || limits.clone(), Stopping::default(), &["shop.v1.ShopService"]);
-        let layer = CallLayer { measure: Measure::new(&Metrics::new("test")), bounds };
-        let mut calls = layer.layer(tower::service_fn(async |request: Request<Body>| {
+        let mut calls = layer(limits).layer(tower::service_fn(async |request: Request<Body>| {
             let Deadline(until) = request.extensions().get().copied().unwrap();
             let mut answer = Response::new(Body::empty());
             answer.extensions_mut().insert(until);
             Ok::<_, Infallible>(answer)
         }));
-        let request = Request::get("/shop.v1.ShopService/Sell").body(Body::empty()).unwrap();
         let before = Instant::now();
-        let call = calls.call(request);
+        let call = calls.call(request());
         let after = Instant::now();
         sleep(Duration::from_millis(20)).await;
         let answer = call.await.unwrap();
