@@ -99,18 +99,46 @@ impl Session<'_> {
         if !text.is_empty() {
             found.extend(self.execute_text(text).await?);
         }
-        let mut sum = 0;
-        for (step, found) in script.steps.iter().zip(found) {
-            sum += found;
-            if let Some(rows) = step.rows {
-                expect(std::mem::take(&mut sum), rows)?;
-            }
-        }
-        Ok(())
+        let wanted: Vec<_> = script.steps.iter().map(|step| step.rows).collect();
+        check(&wanted, &found)
     }
+}
+
+/// Whether each statement found as many rows as it must; those that say nothing count towards the next that does. An
+/// answer for every statement is needed: the guards against selling too much are such counts.
+fn check(wanted: &[Option<usize>], found: &[u64]) -> Result<(), StoreError> {
+    if wanted.len() != found.len() {
+        let (sent, answered) = (wanted.len(), found.len());
+        return Err(StoreError::Corrupt(format!("{answered} of {sent} statements were answered")));
+    }
+    let mut sum = 0;
+    for (wanted, found) in wanted.iter().zip(found) {
+        sum += found;
+        if let Some(rows) = wanted {
+            expect(std::mem::take(&mut sum), *rows)?;
+        }
+    }
+    Ok(())
 }
 
 /// Whether a statement found as many rows as it must.
 pub(super) fn expect(found: u64, rows: usize) -> Result<(), StoreError> {
     if found == rows as u64 { Ok(()) } else { Err(StoreError::Moved) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_statement_is_answered_and_found_what_it_must() {
+        let wanted = [Some(1), None, Some(5), Some(0)];
+        assert!(check(&wanted, &[1, 3, 2, 0]).is_ok());
+        for wrong in [[0, 3, 2, 0], [1, 3, 1, 0], [1, 3, 2, 1], [2, 2, 2, 0]] {
+            assert!(matches!(check(&wanted, &wrong), Err(StoreError::Moved)), "{wrong:?}");
+        }
+        for wrong in [&[][..], &[1, 3, 2], &[1, 3, 2, 0, 0]] {
+            assert!(matches!(check(&wanted, wrong), Err(StoreError::Corrupt(_))), "{wrong:?}");
+        }
+    }
 }

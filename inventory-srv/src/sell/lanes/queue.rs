@@ -227,37 +227,31 @@ mod tests {
     const CAPS: Caps = Caps { jobs: 2, lines: 10, goods: 10 };
     const BATCH: Duration = Duration::from_secs(10);
 
-    /// A queue whose batches take so long, and jobs with so many seconds left.
-    fn queue(left: &[u64]) -> (Queue, BTreeSet<GoodsId>) {
+    /// The numbers of the jobs that are taken from a queue whose batches take so long, of jobs with so many seconds left.
+    fn taken_of(left: &[u64]) -> Vec<String> {
         let queue = Queue::default();
         queue.note_pace(2, BATCH);
-        let held = BTreeSet::from([GoodsId::new(1).unwrap()]);
+        let mut callers = Vec::new();
         for (number, left) in left.iter().enumerate() {
             let order = Order::parse(format!("o-{number}"), &[(1, 1)], None).unwrap();
             let until = Deadline(Instant::now() + Duration::from_secs(*left));
-            // Leaked, so that the job is not one whose caller is gone.
-            let (answer, answered) = oneshot::channel();
-            std::mem::forget(answered);
+            let (answer, caller) = oneshot::channel();
+            callers.push(caller);
             let work = Work::Order(Arc::new(OrderAct::Sell(order)), answer);
             queue.lock().jobs.push_back(Job::new(work, until));
         }
-        (queue, held)
-    }
-
-    fn taken(queue: &Queue, held: &BTreeSet<GoodsId>) -> Vec<String> {
-        let jobs = queue.take_fitting(held, &CAPS);
+        let held = BTreeSet::from([GoodsId::new(1).unwrap()]);
+        let jobs = queue.take_fitting(&held, &CAPS);
         jobs.iter().map(|job| job.sn().unwrap().to_string()).collect()
     }
 
     #[test]
     fn while_too_many_wait_those_that_would_be_answered_too_late_are_passed_by() {
-        let (queue, held) = queue(&[5, 60, 5, 60, 60]);
-        assert_eq!(taken(&queue, &held), ["o-1", "o-3"]);
+        assert_eq!(taken_of(&[5, 60, 5, 60, 60]), ["o-1", "o-3"]);
     }
 
     #[test]
     fn what_fits_into_one_batch_is_tried_however_slow_batches_were() {
-        let (queue, held) = queue(&[5, 0]);
-        assert_eq!(taken(&queue, &held), ["o-0"]);
+        assert_eq!(taken_of(&[5, 0]), ["o-0"]);
     }
 }
