@@ -14,6 +14,10 @@ use std::process::Command;
 /// A panic still shows its own.
 const BACKTRACE: &str = "RUST_LIB_BACKTRACE";
 
+/// How long one program of tests may run: twice what the longest needs on a slow machine. One test that hangs would
+/// otherwise hold up everything for ever. libtest has said its name by then.
+const PROGRAM_MAX: &str = "30m";
+
 /// What `test` runs.
 #[derive(clap::Args)]
 pub struct Tests {
@@ -51,9 +55,9 @@ fn all(filter: Option<&str>) -> Result<()> {
         codegen(true)?;
     }
     build_tests(&TESTS)?;
-    let mut cargo = workspace::cargo();
+    let mut cargo = bounded_tests(&TESTS);
     // One broken crate must not hide what else is broken.
-    cargo.args(TESTS).arg("--no-fail-fast").args(filter).env(BACKTRACE, "0");
+    cargo.arg("--no-fail-fast").args(filter);
     progress::show("run the tests", "`cargo xtask test NAME` runs one again", || {
         failures::repeat(cargo, workspace::run)
     })
@@ -67,13 +71,25 @@ pub fn e2e(filter: Option<&str>) -> Result<()> {
     build_tests(&tests)?;
     needs::servers()?;
     let node = Node::ready()?;
-    let mut cargo = workspace::cargo();
+    let mut cargo = bounded_tests(&tests);
     // One at a time: most of them measure or disturb what they share.
-    cargo.args(tests).args(filter).args(["--", "--test-threads=1"]).envs(node.environment());
-    cargo.env("SHOPKEEPER_E2E_GRPCURL", needs::grpcurl()?).env(BACKTRACE, "0");
+    cargo.args(filter).args(["--", "--test-threads=1"]).envs(node.environment());
+    cargo.env("SHOPKEEPER_E2E_GRPCURL", needs::grpcurl()?);
     progress::show("run the tests on the node", "`cargo xtask e2e NAME` runs one again", || {
         failures::repeat(cargo, |cargo| node.run(cargo))
     })
+}
+
+/// A cargo that runs these tests, none of their programs longer than [`PROGRAM_MAX`].
+fn bounded_tests(tests: &[&str]) -> Command {
+    let mut cargo = workspace::cargo();
+    cargo.args(tests).env(BACKTRACE, "0");
+    if cfg!(target_os = "linux") {
+        let target = format!("{}_UNKNOWN_LINUX_GNU", std::env::consts::ARCH.to_uppercase());
+        let runner = format!("timeout --foreground --kill-after=10s {PROGRAM_MAX}");
+        cargo.env(format!("CARGO_TARGET_{target}_RUNNER"), runner);
+    }
+    cargo
 }
 
 fn build_tests(tests: &[&str]) -> Result<()> {
