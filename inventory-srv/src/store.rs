@@ -34,7 +34,7 @@ pub(crate) use writes::Writes;
 use crate::decide::Changes;
 use sqlx::pool::PoolConnection;
 use sqlx::{MySql, Sqlite};
-use srv_runtime::{Database, DatabaseKind, WriteTransaction};
+use srv_runtime::{Database, DatabaseKind, Situation, WriteTransaction};
 
 /// The database behind the service. Clones share its pools.
 #[derive(Clone, Debug)]
@@ -187,37 +187,9 @@ pub enum StoreError {
     Corrupt(String),
 }
 
-/// The situations that a dialect tells apart.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Situation {
-    Conflict,
-    Duplicate,
-    Crowded,
-    Away,
-    Broken,
-}
-
 impl From<sqlx::Error> for StoreError {
     fn from(error: sqlx::Error) -> Self {
-        let situation = match &error {
-            sqlx::Error::Database(refused) => {
-                if let Some(refused) = refused.try_downcast_ref() {
-                    mysql::situation(refused)
-                } else if let Some(refused) = refused.try_downcast_ref() {
-                    sqlite::situation(refused)
-                } else {
-                    Situation::Broken
-                }
-            }
-            sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed => Situation::Crowded,
-            sqlx::Error::Io(_)
-            | sqlx::Error::Tls(_)
-            | sqlx::Error::Protocol(_)
-            | sqlx::Error::WorkerCrashed
-            | sqlx::Error::BeginFailed => Situation::Away,
-            _ => Situation::Broken,
-        };
-        match situation {
+        match Situation::of(&error) {
             Situation::Conflict => Self::Conflict(error),
             Situation::Duplicate => Self::Duplicate(error),
             Situation::Crowded => Self::Crowded(error),

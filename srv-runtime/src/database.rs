@@ -6,11 +6,13 @@ mod credentials;
 mod durability;
 mod mysql;
 mod schema;
+mod situation;
 mod sqlite;
 mod target;
 
 pub use durability::Weakness;
 pub use schema::{Schema, SchemaError};
+pub use situation::Situation;
 pub use sqlite::SqlitePools;
 
 use crate::Metrics;

@@ -36,8 +36,8 @@ pub use self::{
     arguments::{Local, ServeArguments},
     config_watch::{ConfigError, ConfigSource, Kubernetes},
     database::{
-        Database, DatabaseArguments, DatabaseError, DatabaseKind, Schema, SchemaError, SqlitePools,
-        Weakness, WriteTransaction, answered,
+        Database, DatabaseArguments, DatabaseError, DatabaseKind, Schema, SchemaError, Situation,
+        SqlitePools, Weakness, WriteTransaction, answered,
     },
     detached::detached,
     process::{Process, StartError},

@@ -1,11 +1,8 @@
-//! The statements as SQLite understands them, and what its errors mean. There is one writer at a time, so rows are held
-//! still by the transaction itself.
+//! The statements as SQLite understands them. There is one writer at a time, so rows are held still by the transaction
+//! itself.
 
-use super::Situation;
 use super::statements::Statements;
 use super::texts::{Dialect, statements};
-use sqlx::error::DatabaseError;
-use sqlx::sqlite::SqliteError;
 use std::sync::LazyLock;
 
 pub(super) static STATEMENTS: LazyLock<Statements> = LazyLock::new(|| {
@@ -29,18 +26,3 @@ pub(super) static STATEMENTS: LazyLock<Statements> = LazyLock::new(|| {
         },
     })
 });
-
-/// What an error means for the one who ran into it.
-pub(super) fn situation(error: &SqliteError) -> Situation {
-    if error.is_unique_violation() {
-        return Situation::Duplicate;
-    }
-    // The primary result code is the low byte of the extended one.
-    match error.code().and_then(|code| code.parse::<i32>().ok()).map(|code| code & 0xff) {
-        // Busy; locked.
-        Some(5 | 6) => Situation::Conflict,
-        // Read-only; input or output failed; disk full; cannot open.
-        Some(8 | 10 | 13 | 14) => Situation::Away,
-        _ => Situation::Broken,
-    }
-}

@@ -14,9 +14,9 @@ pub enum Weakness {
     MultiWriter,
     /// The server takes no writes, by the setting of this name.
     ReadOnly(&'static str),
-    /// TiDB reads over the CHECKs of tables that are made now: the last guard is not there.
+    /// TiDB ignores the CHECKs of tables that are made now: the last guard is not there.
     NoChecks(String),
-    /// The tables were made by a TiDB that read over their CHECKs, and so have none, whatever is set now.
+    /// The tables were made by a TiDB that ignored their CHECKs, and so have none, whatever is set now.
     TablesWithoutChecks,
     /// TiDB locks no rows until COMMIT: what was decided while they were held still may be undone there.
     Optimistic(String),
