@@ -9,7 +9,7 @@ use sqlx::mysql::{MySqlArguments, MySqlConnection, MySqlRow};
 use sqlx::pool::PoolConnection;
 use sqlx::sqlite::{SqliteArguments, SqliteConnection, SqliteRow};
 use sqlx::{Arguments, AssertSqlSafe, Encode, FromRow, MySql, Sqlite, Type};
-use srv_runtime::{Database, WriteTransaction};
+use srv_runtime::{Database, WriteTransaction, answered};
 use std::collections::HashSet;
 use std::sync::{
     Arc,
@@ -116,10 +116,12 @@ impl Session<'_> {
         let text = AssertSqlSafe(text);
         Ok(match &mut self.connection {
             Connection::MySql(connection) => {
-                sqlx::query_as_with(text, mysql(values)).fetch_all(&mut **connection).await?
+                answered(sqlx::query_as_with(text, mysql(values)).fetch_all(&mut **connection))
+                    .await?
             }
             Connection::Sqlite(connection) => {
-                sqlx::query_as_with(text, sqlite(values)).fetch_all(&mut **connection).await?
+                answered(sqlx::query_as_with(text, sqlite(values)).fetch_all(&mut **connection))
+                    .await?
             }
         })
     }
@@ -145,12 +147,13 @@ impl Session<'_> {
         let text = AssertSqlSafe(text);
         Ok(match &mut self.connection {
             Connection::MySql(connection) => {
-                let done = sqlx::query_with(text, mysql(values)).execute(&mut **connection).await?;
+                let running = sqlx::query_with(text, mysql(values)).execute(&mut **connection);
+                let done = answered(running).await?;
                 i64::try_from(done.last_insert_id()).unwrap_or(i64::MAX)
             }
             Connection::Sqlite(connection) => {
-                let done =
-                    sqlx::query_with(text, sqlite(values)).execute(&mut **connection).await?;
+                let running = sqlx::query_with(text, sqlite(values)).execute(&mut **connection);
+                let done = answered(running).await?;
                 done.last_insert_rowid()
             }
         })

@@ -4,8 +4,9 @@ use crate::shop::{Shop, hammer, mask, reason};
 use proto::goods::v1::{GetGoodsRequest, Goods, UpdateGoodsRequest};
 use srv_runtime::Database;
 use std::time::Duration;
-use testkit::MariaDb;
-use tokio::time::{Instant, sleep};
+use testkit::network::Fault;
+use testkit::{MariaDb, Network};
+use tokio::time::{Instant, sleep, timeout};
 use tonic::Code;
 use tonic_types::StatusExt;
 
@@ -102,4 +103,34 @@ async fn a_database_that_is_away_is_unavailable_and_comes_back() {
     .await;
     assert_eq!(shop.get(goods.id).await, goods);
     shop.add(new).await;
+}
+
+/// No packet comes back, and none says that the connection is closed.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_database_host_that_vanishes_is_not_waited_for_without_end() {
+    let network = Network::before(MariaDb::shared().port());
+    let url = network.reroute(&MariaDb::shared().fresh_database());
+    let shop = Shop::open_at(&url, tempfile::tempdir().unwrap()).await;
+    let goods = shop.add(shop.hammer().await).await;
+    network.suffer(Fault::Dark);
+    let reading =
+        async { shop.goods().get_goods(GetGoodsRequest { id: goods.id }).await.map(drop) };
+    let writing = async {
+        let change = Goods { id: goods.id, name: "Mallet".into(), ..Default::default() };
+        let request = UpdateGoodsRequest { goods: Some(change), update_mask: mask(&["name"]) };
+        shop.goods().update_goods(request).await.map(drop)
+    };
+    let answers = timeout(PATIENCE, async { tokio::join!(reading, writing) }).await;
+    let (read, written) = answers.expect("a call waits for a host that is gone");
+    for status in [read.unwrap_err(), written.unwrap_err()] {
+        assert_eq!(
+            (status.code(), reason(&status).as_str()),
+            (Code::Unavailable, "STORE_UNAVAILABLE")
+        );
+    }
+    network.heal();
+    eventually("goods can be read", async || {
+        shop.goods().get_goods(GetGoodsRequest { id: goods.id }).await.is_ok()
+    })
+    .await;
 }
