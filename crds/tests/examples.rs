@@ -44,7 +44,10 @@ fn the_clients_configuration_names_services_that_exist_and_retries_within_what_g
         ["goods", "inventory"].map(|part| (part, read(&format!("proto/{part}/v1/{part}.proto"))));
     let mut streams: BTreeSet<&str> =
         protos.iter().flat_map(|(_, text)| text.lines()).filter_map(stream).collect();
+    let mut once: BTreeSet<&str> =
+        protos.iter().flat_map(|(_, text)| text.lines()).filter_map(once_only).collect();
     assert_eq!(config["loadBalancingConfig"], json!([{"round_robin": {}}]));
+    assert!(config["retryThrottling"]["maxTokens"].is_u64(), "repeats have no budget");
     for method in config["methodConfig"].as_array().unwrap() {
         for name in method["name"].as_array().unwrap() {
             let (package, service) = name["service"].as_str().unwrap().rsplit_once('.').unwrap();
@@ -53,11 +56,15 @@ fn the_clients_configuration_names_services_that_exist_and_retries_within_what_g
             });
             assert!(there, "{name}");
         }
-        let retry = &method["retryPolicy"];
-        assert_eq!(
-            (&retry["maxAttempts"], &retry["retryableStatusCodes"]),
-            (&json!(4), &json!(["UNAVAILABLE"]))
-        );
+        let mut names = method["name"].as_array().unwrap().iter();
+        if let Some(retry) = method.get("retryPolicy") {
+            assert_eq!(
+                (&retry["maxAttempts"], &retry["retryableStatusCodes"]),
+                (&json!(4), &json!(["UNAVAILABLE"]))
+            );
+        } else {
+            assert!(names.all(|name| once.remove(name["method"].as_str().unwrap())), "{method}");
+        }
         // A deadline would end a stream, so each is told apart from the other methods of its service.
         let names = method["name"].as_array().unwrap().iter();
         let of_streams = names
@@ -65,10 +72,23 @@ fn the_clients_configuration_names_services_that_exist_and_retries_within_what_g
         assert_eq!(method["timeout"].is_string(), of_streams.count() == 0, "{method}");
     }
     assert!(streams.is_empty(), "streams with a deadline: {streams:?}");
+    assert!(once.is_empty(), "sent again though that may do it twice: {once:?}");
+}
+
+/// The method that this line declares, and what it takes and returns.
+fn method(line: &str) -> Option<(&str, &str)> {
+    line.trim().strip_prefix("rpc ")?.split_once('(')
 }
 
 /// The method that this line declares, if it is one that answers a stream.
 fn stream(line: &str) -> Option<&str> {
-    let (method, rest) = line.trim().strip_prefix("rpc ")?.split_once('(')?;
-    rest.contains("returns (stream ").then_some(method)
+    method(line).filter(|(_, rest)| rest.contains("returns (stream ")).map(|(name, _)| name)
+}
+
+/// The method that this line declares, if it is one that may be called without a key that makes a repeat harmless.
+fn once_only(line: &str) -> Option<&str> {
+    let writes = ["Create", "Update", "Delete", "Set", "BatchSet"];
+    method(line)
+        .map(|(name, _)| name)
+        .filter(|name| writes.iter().any(|verb| name.starts_with(verb)))
 }

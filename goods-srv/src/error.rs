@@ -156,9 +156,10 @@ fn of_store(error: &StoreError) -> Status {
             ("STORE_UNAVAILABLE", "other writers were in the way; nothing was done")
         }
         StoreError::Away(_) => ("STORE_UNAVAILABLE", "the database does not answer"),
-        StoreError::OutcomeUnknown(_) => {
-            ("OUTCOME_UNKNOWN", "it may or may not have been done; look before doing it again")
-        }
+        StoreError::OutcomeUnknown(_) => (
+            "OUTCOME_UNKNOWN",
+            "it may or may not have been done; send a create with a request_id again, otherwise look first",
+        ),
         StoreError::Duplicate(_) | StoreError::Broken(_) => {
             tracing::error!(error = chain(error), "a call failed by a fault of the service");
             return Answer::new(Code::Internal, "INTERNAL", "internal error".to_owned()).status();

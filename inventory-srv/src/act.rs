@@ -165,10 +165,10 @@ impl OrderAct {
 }
 
 impl StockAct {
-    /// Doing it twice comes to the same as doing it once.
+    /// Doing it twice comes to the same as doing it once: its key tells whether it was done. Without one not even
+    /// setting a number may be repeated, because orders may have been sold in between, and would be put back.
     pub fn may_be_repeated(&self) -> bool {
-        let sets = matches!(self.change, StockChange::SetOnHand(_) | StockChange::SetSafety(_));
-        self.request.is_some() || (sets && self.expected == Expected::default())
+        self.request.is_some()
     }
 
     /// What it needs.
