@@ -53,11 +53,11 @@ impl Inventory {
             // Boxed, because a call that waits in a lane would otherwise carry the room for all of them.
             let attempt = match settings.lock_strategy {
                 LockStrategy::GroupCommit => self.lanes.order(act, until).await,
-                LockStrategy::RowLock => row_lock::order(store, act).boxed().await,
+                LockStrategy::RowLock => row_lock::order(store, act, until).boxed().await,
                 LockStrategy::Optimistic => {
-                    optimistic::order(store, act, patience.rivals()).boxed().await
+                    optimistic::order(store, act, patience.rivals(), until).boxed().await
                 }
-                LockStrategy::Conditional => conditional::order(store, act).boxed().await,
+                LockStrategy::Conditional => conditional::order(store, act, until).boxed().await,
                 LockStrategy::RedisLock => {
                     let order = redis_lock::order(store, locks, &settings.redis_lock, act, until);
                     order.boxed().await
@@ -81,7 +81,7 @@ impl Inventory {
             loop {
                 let attempt = match settings.lock_strategy {
                     LockStrategy::GroupCommit => inventory.lanes.stock(&act, until).await,
-                    _ => row_lock::stock(&inventory.store, &act).boxed().await,
+                    _ => row_lock::stock(&inventory.store, &act, until).boxed().await,
                 };
                 match attempt {
                     Ok(Ok(setting)) => return Ok(setting),

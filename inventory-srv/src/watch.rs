@@ -20,7 +20,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 /// How often all watched goods are looked at. What other replicas change and what expires is to be shown within 500 ms;
 /// the rest of that is for the look itself and the way.
@@ -137,6 +137,7 @@ impl Watchers {
             lookout.spawn(self.clone().look_out());
             let Some(Err(panicked)) = lookout.join_next().await else { return };
             tracing::error!(%panicked, "the lookout for watched stocks fell over; there is another");
+            sleep(LOOK_INTERVAL).await;
         }
     }
 

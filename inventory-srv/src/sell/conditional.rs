@@ -4,7 +4,7 @@
 //! The record is written first and the pieces are taken last, so that the rows that everybody wants are locked as
 //! briefly as this way of selling allows.
 
-use super::steps::round_on;
+use super::steps::{begin, round_on};
 use super::{Verdict, row_lock};
 use crate::act::OrderAct;
 use crate::decide::{Held, Receipt, Round, Undone};
@@ -12,26 +12,36 @@ use crate::order::Order;
 use crate::patience::Setback;
 use crate::record::{KnownOrder, Milliseconds, Shelf};
 use crate::store::{Store, StoreError, Transaction};
+use srv_runtime::Deadline;
 
-pub(super) async fn order(store: &Store, act: &OrderAct) -> Result<Verdict<Receipt>, Setback> {
+pub(super) async fn order(
+    store: &Store,
+    act: &OrderAct,
+    until: Deadline,
+) -> Result<Verdict<Receipt>, Setback> {
     match act {
         // A hold counts from the moment at which its rows are locked, and here the record is written before that.
-        OrderAct::Sell(order) if order.ttl().is_none() => sell(store, act, order).await,
-        _ => row_lock::order(store, act).await,
+        OrderAct::Sell(order) if order.ttl().is_none() => sell(store, act, order, until).await,
+        _ => row_lock::order(store, act, until).await,
     }
 }
 
-async fn sell(store: &Store, act: &OrderAct, order: &Order) -> Result<Verdict<Receipt>, Setback> {
-    let mut transaction = store.begin().await?;
+async fn sell(
+    store: &Store,
+    act: &OrderAct,
+    order: &Order,
+    until: Deadline,
+) -> Result<Verdict<Receipt>, Setback> {
+    let mut transaction = begin(store, until).await?;
     let Some(now) = put_on_record(&mut transaction, order).await? else {
         transaction.rollback().await;
-        return look(store, act).await;
+        return look(store, act, until).await;
     };
     // In order of goods id, as everywhere: two orders for the same goods queue up, they do not deadlock.
     for line in order.lines() {
         if !transaction.on().take(*line).await? {
             transaction.rollback().await;
-            return look(store, act).await;
+            return look(store, act, until).await;
         }
     }
     let goods = act.needs().goods;
@@ -62,7 +72,7 @@ async fn put_on_record(
 
 /// Finds out why the pieces could not be taken: the order is on record, or it cannot be had, or dead holds must be
 /// released first. The shelf is read first: an order that is unknown after that was not the one that emptied it.
-async fn look(store: &Store, act: &OrderAct) -> Result<Verdict<Receipt>, Setback> {
+async fn look(store: &Store, act: &OrderAct, until: Deadline) -> Result<Verdict<Receipt>, Setback> {
     let needs = act.needs();
     let mut reader = store.read().await?;
     let shelf = reader.on().look_at_shelf(&needs.goods).await?;
@@ -73,7 +83,7 @@ async fn look(store: &Store, act: &OrderAct) -> Result<Verdict<Receipt>, Setback
         Ok(receipt) if receipt.replayed => Ok(Ok(receipt)),
         Err(Undone::Refused(refusal)) => Ok(Err(refusal)),
         // It can be had after all: pieces came in since, or dead holds have them.
-        Ok(_) | Err(_) => row_lock::order(store, act).await,
+        Ok(_) | Err(_) => row_lock::order(store, act, until).await,
     }
 }
 

@@ -26,7 +26,8 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::oneshot;
-use tokio::time::{Instant, timeout};
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 /// The most lanes: each holds a connection while it commits, and more of them only meet at the same rows.
@@ -35,6 +36,9 @@ const LANES_MAX: usize = 8;
 /// After how long without work a lane, or what looks up numbers for it, gives its connection back. A caller that sends
 /// its next order when it is answered is back sooner, and a connection idle for so short a time need not be tried.
 const IDLE: Duration = Duration::from_millis(100);
+
+/// After how long a lane that fell over is set up again: one that falls over each time must not take a processor.
+const FALLEN_REST: Duration = Duration::from_millis(100);
 
 /// The lanes of one process. Clones share them; they end with the last one.
 #[derive(Clone)]
@@ -63,7 +67,9 @@ impl Lanes {
                 settings: settings.clone(),
             };
             let end = end.clone();
-            tokio::spawn(async move { end.run_until_cancelled(lane.supervise()).await });
+            tokio::spawn(
+                async move { end.run_until_cancelled(supervise(|| lane.clone().run())).await },
+            );
         }
         Self(Arc::new(Inner { queues, sold_out, settings, _ends_the_lanes: end.drop_guard() }))
     }
@@ -140,19 +146,23 @@ struct Lane {
     settings: Settings<InventoryHot>,
 }
 
-impl Lane {
-    /// Keeps the lane running. One that panics loses its batch, whose callers learn that it is not known what became of
-    /// their acts; what is queued goes on.
-    async fn supervise(self) {
-        loop {
-            let mut running = tokio::task::JoinSet::new();
-            running.spawn(self.clone().run());
-            if let Some(Err(panicked)) = running.join_next().await {
-                tracing::error!(%panicked, "a lane fell over; it is set up again");
-            }
+/// Keeps a lane running. One that panics loses its batch, whose callers learn that it is not known what became of their
+/// acts; what is queued goes on.
+async fn supervise<R>(run: impl Fn() -> R)
+where
+    R: Future<Output = ()> + Send + 'static,
+{
+    loop {
+        let mut running = JoinSet::new();
+        running.spawn(run());
+        if let Some(Err(panicked)) = running.join_next().await {
+            tracing::error!(%panicked, "a lane fell over; it is set up again");
+            sleep(FALLEN_REST).await;
         }
     }
+}
 
+impl Lane {
     async fn run(self) {
         let mut kept = KeptConnection::default();
         loop {
@@ -197,4 +207,37 @@ const GOODS_MAX: usize = 256;
 fn caps(settings: &LaneSettings) -> Caps {
     let jobs = usize::try_from(settings.batch_orders).unwrap_or(1);
     Caps { jobs, lines: LINES_MAX, goods: GOODS_MAX }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    #[tokio::test]
+    async fn a_lane_that_falls_over_is_set_up_again_and_its_callers_learn_that_their_act_is_in_doubt()
+     {
+        let (answer, answered) = oneshot::channel::<Result<Verdict<Receipt>, Setback>>();
+        let (again, is_up_again) = oneshot::channel();
+        let (batch, again) =
+            (std::sync::Mutex::new(Some(answer)), std::sync::Mutex::new(Some(again)));
+        let (batch, again) = (Arc::new(batch), Arc::new(again));
+        let begun = AtomicUsize::new(0);
+        let lane = supervise(|| {
+            let is_first = begun.fetch_add(1, Ordering::Relaxed) == 0;
+            let (batch, again) = (Arc::clone(&batch), Arc::clone(&again));
+            async move {
+                let taken = batch.lock().unwrap().take();
+                assert!(!is_first, "this batch is poison: {}", taken.is_some());
+                again.lock().unwrap().take().unwrap().send(()).unwrap();
+                std::future::pending().await
+            }
+        });
+        tokio::select! {
+            () = lane => unreachable!("it is kept running for ever"),
+            up = is_up_again => up.unwrap(),
+        }
+        let setback = answered.await.unwrap_or(Err(Setback::LaneLost)).unwrap_err();
+        assert!(setback.outcome_is_unknown());
+    }
 }

@@ -2,12 +2,13 @@
 //! was read. Who finds it moved looks again, a bounded number of times, and then locks it: on goods that everybody
 //! wants, somebody must lose every round, and without that it could always be the same one.
 
-use super::steps::{ask, conclude, round_on};
+use super::steps::{ask, begin, conclude, round_on};
 use super::{Verdict, row_lock};
 use crate::act::OrderAct;
 use crate::decide::Receipt;
 use crate::patience::Setback;
 use crate::store::Store;
+use srv_runtime::Deadline;
 
 /// How often rivals may be first before the rows are locked: where they are rare, twice in a row is rare already.
 const LOSSES_MAX: u32 = 4;
@@ -16,13 +17,14 @@ pub(super) async fn order(
     store: &Store,
     act: &OrderAct,
     lost: u32,
+    until: Deadline,
 ) -> Result<Verdict<Receipt>, Setback> {
     // Changes of an order on record must not pass each other; only a Sell finds a rival by the rows it writes.
     if lost >= LOSSES_MAX || !matches!(act, OrderAct::Sell(_)) {
-        return row_lock::order(store, act).await;
+        return row_lock::order(store, act, until).await;
     }
     let needs = act.needs();
-    let mut transaction = store.begin().await?;
+    let mut transaction = begin(store, until).await?;
     // The shelf first: an order that is unknown after that was not the one that emptied it.
     let shelf = transaction.on().look_at_shelf(&needs.goods).await?;
     let mut round = round_on(&mut transaction.on(), needs, shelf).await?;

@@ -8,7 +8,7 @@ mod locks;
 
 pub use locks::{LockError, Locks, RedisUrl};
 
-use super::steps::{ask, round_on};
+use super::steps::{ask, begin, round_on};
 use super::{Verdict, row_lock};
 use crate::act::OrderAct;
 use crate::decide::Receipt;
@@ -28,11 +28,11 @@ pub(super) async fn order(
 ) -> Result<Verdict<Receipt>, Setback> {
     let OrderAct::Sell(order) = act else {
         // The rows' own locks do for what is rare; and it goes on when Redis is away.
-        return row_lock::order(store, act).await;
+        return row_lock::order(store, act, until).await;
     };
     let goods: Vec<GoodsId> = order.goods().collect();
     let lease = locks.acquire(&goods, settings, until).await?;
-    let attempt = under(&lease, store, act).await;
+    let attempt = under(&lease, store, act, until).await;
     // Not before COMMIT has answered: the next holder must see what this one wrote.
     if let Err(error) = lease.release().await {
         tracing::debug!(%error, "a lease ended by itself");
@@ -40,10 +40,15 @@ pub(super) async fn order(
     attempt
 }
 
-async fn under(lease: &Lease, store: &Store, act: &OrderAct) -> Result<Verdict<Receipt>, Setback> {
+async fn under(
+    lease: &Lease,
+    store: &Store,
+    act: &OrderAct,
+    until: Deadline,
+) -> Result<Verdict<Receipt>, Setback> {
     let fence = i64::try_from(lease.fence()).map_err(|_| LockError::Lost)?;
     let needs = act.needs();
-    let mut transaction = store.begin().await?;
+    let mut transaction = begin(store, until).await?;
     // The shelf first: an order that is unknown after that was not the one that emptied it.
     let shelf = transaction.on().look_at_shelf(&needs.goods).await?;
     let mut round = round_on(&mut transaction.on(), needs, shelf).await?;

@@ -6,6 +6,18 @@ use crate::decide::{Held, Round, Undone};
 use crate::patience::Setback;
 use crate::record::Shelf;
 use crate::store::{Session, Store, StoreError, Transaction};
+use srv_runtime::Deadline;
+
+/// Begins a transaction that may write, unless the deadline passed while a connection was waited for: what would be
+/// answered too late is not begun.
+pub(super) async fn begin(store: &Store, until: Deadline) -> Result<Transaction<'static>, Setback> {
+    let transaction = store.begin().await?;
+    if until.remaining().is_zero() {
+        transaction.rollback().await;
+        return Err(Setback::DeadlinePassed);
+    }
+    Ok(transaction)
+}
 
 /// All that an act on an order needs. The goods of an order that is on record are known to nobody but the record.
 pub(super) async fn needs_of(store: &Store, act: &OrderAct) -> Result<Needs, StoreError> {

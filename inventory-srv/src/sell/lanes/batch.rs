@@ -14,12 +14,20 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use tokio::time::Instant;
 
-/// Reads what the orders on record took that the next batch is about.
+/// Reads what the orders on record took that the next batch is about. If one of them cannot be read, the others are
+/// found by halves.
 pub(super) async fn resolve(lane: &Lane, kept: &mut KeptConnection, caps: &Caps) {
-    let orders = lane.queue.unresolved(caps);
-    match look_up(&lane.store, kept, orders.clone()).await {
-        Ok(known) => lane.queue.resolve(&orders, &known),
-        Err(error) => fail(lane.queue.take_unresolved(&orders), error),
+    let mut parts = vec![lane.queue.unresolved(caps)];
+    while let Some(mut orders) = parts.pop() {
+        match look_up(&lane.store, kept, orders.clone()).await {
+            Ok(known) => lane.queue.resolve(&orders, &known),
+            Err(StoreError::Broken(_) | StoreError::Corrupt(_)) if orders.len() > 1 => {
+                let middle = orders.iter().nth(orders.len() / 2).cloned();
+                let half = orders.split_off(&middle.expect("there are at least two"));
+                parts.extend([half, orders]);
+            }
+            Err(error) => fail(lane.queue.take_unresolved(&orders), error),
+        }
     }
 }
 
@@ -31,37 +39,41 @@ pub(super) async fn run(
     caps: &Caps,
 ) -> usize {
     let begun = kept.begin(&lane.store).await;
-    let (count, all_well) = work(lane, begun, goods, caps).await;
-    if !all_well {
+    let (count, worked) = work(lane, begun, goods, caps).await;
+    if let Err(left) = worked {
+        // The connection may be lost, or be in the middle of something.
         kept.give_back();
+        by_halves(lane, left).await;
     }
     count
 }
 
-/// Likewise, in a transaction that has just begun or could not. Also answers whether all went well: if not, the
-/// connection may be lost, or be in the middle of something.
+/// Jobs that the database refused together, for the sake of one of them; none where it was away.
+type Refused = Vec<Job>;
+
+/// Likewise, in a transaction that has just begun or could not.
 async fn work(
     lane: &Lane,
     begun: Result<Transaction<'_>, StoreError>,
     goods: BTreeSet<GoodsId>,
     caps: &Caps,
-) -> (usize, bool) {
+) -> (usize, Result<(), Refused>) {
     let held = hold(begun, &goods).await;
     // Only now: what queued while we waited for the rows comes along.
     let jobs = lane.queue.take_fitting(&goods, caps);
     let count = jobs.len();
-    let all_well = match held {
+    let worked = match held {
         Ok((transaction, _shelf)) if jobs.is_empty() => {
             transaction.rollback().await;
-            true
+            Ok(())
         }
         Ok((transaction, shelf)) => settle(lane, transaction, shelf, goods, jobs).await,
         Err(error) => {
             fail(jobs, error);
-            false
+            Err(Refused::new())
         }
     };
-    (count, all_well)
+    (count, worked)
 }
 
 async fn hold<'c>(
@@ -73,36 +85,40 @@ async fn hold<'c>(
     Ok((transaction, shelf))
 }
 
-/// Has jobs done on rows that are held. A batch that the database refuses for one job's sake is halved until that job
-/// is alone: the others must not suffer. Answers whether all went well.
+/// Has jobs done on rows that are held.
 async fn settle(
     lane: &Lane,
     transaction: Transaction<'_>,
     shelf: Shelf,
     goods: BTreeSet<GoodsId>,
-    mut jobs: Vec<Job>,
-) -> bool {
+    jobs: Vec<Job>,
+) -> Result<(), Refused> {
     match decide_and_write(lane, transaction, shelf, goods, &jobs).await {
         Ok(outcomes) => {
             answer(&lane.queue, jobs, outcomes);
-            true
+            Ok(())
         }
-        Err(StoreError::Broken(_) | StoreError::Corrupt(_)) if jobs.len() > 1 => {
-            let half = jobs.split_off(jobs.len() / 2);
-            for jobs in [jobs, half] {
-                let goods = jobs.iter().flat_map(|job| job.needs.goods.clone()).collect();
-                match hold(lane.store.begin().await, &goods).await {
-                    Ok((transaction, shelf)) => {
-                        Box::pin(settle(lane, transaction, shelf, goods, jobs)).await;
-                    }
-                    Err(error) => fail(jobs, error),
-                }
-            }
-            false
-        }
+        Err(StoreError::Broken(_) | StoreError::Corrupt(_)) if jobs.len() > 1 => Err(jobs),
         Err(error) => {
             fail(jobs, error);
-            false
+            Err(Refused::new())
+        }
+    }
+}
+
+/// Halves what was refused until the job that was to blame is alone: the others must not suffer.
+async fn by_halves(lane: &Lane, refused: Refused) {
+    let mut parts = vec![refused];
+    while let Some(mut jobs) = parts.pop() {
+        let half = jobs.split_off(jobs.len() / 2);
+        for jobs in [jobs, half].into_iter().filter(|jobs| !jobs.is_empty()) {
+            let goods = jobs.iter().flat_map(|job| job.needs.goods.clone()).collect();
+            match hold(lane.store.begin().await, &goods).await {
+                Ok((transaction, shelf)) => {
+                    parts.extend(settle(lane, transaction, shelf, goods, jobs).await.err());
+                }
+                Err(error) => fail(jobs, error),
+            }
         }
     }
 }

@@ -220,38 +220,4 @@ impl Queue {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::order::Order;
-
-    const CAPS: Caps = Caps { jobs: 2, lines: 10, goods: 10 };
-    const BATCH: Duration = Duration::from_secs(10);
-
-    /// The numbers of the jobs that are taken from a queue whose batches take so long, of jobs with so many seconds left.
-    fn taken_of(left: &[u64]) -> Vec<String> {
-        let queue = Queue::default();
-        queue.note_pace(2, BATCH);
-        let mut callers = Vec::new();
-        for (number, left) in left.iter().enumerate() {
-            let order = Order::parse(format!("o-{number}"), &[(1, 1)], None).unwrap();
-            let until = Deadline(Instant::now() + Duration::from_secs(*left));
-            let (answer, caller) = oneshot::channel();
-            callers.push(caller);
-            let work = Work::Order(Arc::new(OrderAct::Sell(order)), answer);
-            queue.lock().jobs.push_back(Job::new(work, until));
-        }
-        let held = BTreeSet::from([GoodsId::new(1).unwrap()]);
-        let jobs = queue.take_fitting(&held, &CAPS);
-        jobs.iter().map(|job| job.sn().unwrap().to_string()).collect()
-    }
-
-    #[test]
-    fn while_too_many_wait_those_that_would_be_answered_too_late_are_passed_by() {
-        assert_eq!(taken_of(&[5, 60, 5, 60, 60]), ["o-1", "o-3"]);
-    }
-
-    #[test]
-    fn what_fits_into_one_batch_is_tried_however_slow_batches_were() {
-        assert_eq!(taken_of(&[5, 0]), ["o-0"]);
-    }
-}
+mod tests;

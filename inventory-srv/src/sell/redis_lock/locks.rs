@@ -47,8 +47,8 @@ pub enum LockError {
         #[source]
         source: std::io::Error,
     },
-    /// What stands where the URL should be is none. Its text is not told, because it may hold a password.
-    #[error("the Redis URL is none: write redis://user:password@host:6379")]
+    /// What stands where the URL should be is not one. Its text is not told, because it may hold a password.
+    #[error("this is not a Redis URL: write redis://user:password@host:6379")]
     NotAUrl,
     /// Redis refuses us or does not answer.
     #[error(
