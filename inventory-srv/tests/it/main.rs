@@ -30,4 +30,5 @@ mod sell;
 mod sold_out;
 mod stock;
 mod switching;
+mod waiting;
 mod watch;

@@ -192,7 +192,11 @@ async fn a_database_is_copied_by_one_command_and_served_from_there() {
     let none = ["copy", "--from", "sqlite://other.db", "--to", &to];
     let refused = command(folder.path(), &none).output().unwrap();
     let words = String::from_utf8(refused.stderr).unwrap();
-    assert!(refused.status.code() == Some(1) && words.contains("--from is no stock"), "{words}");
+    assert!(
+        refused.status.code() == Some(1)
+            && words.contains("--from is not the database of a stock service"),
+        "{words}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

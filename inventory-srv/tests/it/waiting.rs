@@ -1,0 +1,166 @@
+//! Orders that wait for rows which somebody else holds, and what has passed by the time they get them.
+
+use crate::shop::{Backend, Blocker, Shop, refusal};
+use futures::future::join_all;
+use inventory_srv::act::OrderAct;
+use inventory_srv::order::{Order, OrderSn};
+use proto::inventory::v1::{ListLedgerRequest, OrderState, list_ledger_request::Filter};
+use srv_config::{InventoryHot, LockStrategy};
+use srv_runtime::Deadline;
+use std::collections::BTreeSet;
+use std::pin::pin;
+use std::time::Duration;
+use tokio::time::{Instant, timeout};
+
+/// After this time an order waits for the rows that somebody else holds.
+const A_MOMENT: Duration = Duration::from_millis(200);
+/// Longer than one attempt waits for a row.
+const LOCK_WAIT: Duration = Duration::from_millis(3_500);
+
+fn act(sn: &str) -> OrderAct {
+    OrderAct::Sell(Order::parse(sn.to_owned(), &[(1, 1)], None).unwrap())
+}
+
+fn in_good_time() -> Deadline {
+    Deadline(Instant::now() + Duration::from_secs(60))
+}
+
+contract! {
+    async fn what_gets_its_turn_after_its_deadline_is_not_begun(shop: &Shop) {
+        shop.stock(&[(1, 10)]).await;
+        shop.sell("sold", &[(1, 3)]).await.unwrap();
+        let reback = OrderAct::Reback(OrderSn::from_record("sold".to_owned()));
+        for act in [act("late"), reback] {
+            shop.inventory().order(act, Deadline(Instant::now())).await.unwrap_err();
+        }
+        assert_eq!(refusal(shop.order("late").await).1, "ORDER_NOT_FOUND");
+        assert_eq!(shop.order("sold").await.unwrap().state(), OrderState::Confirmed);
+        assert_eq!(shop.on_hand(1).await, 7);
+    }
+
+    /// The moment that counts is read after the row was had: a statement that began to wait before the end of the hold
+    /// must not confirm it.
+    async fn a_confirmation_that_waits_past_the_end_of_the_hold_comes_too_late(shop: &Shop) {
+        shop.stock(&[(1, 1)]).await;
+        let held = shop.hold("held", &[(1, 1)], 1).await.unwrap().order.unwrap();
+        let blocker = Blocker::hold(shop, 1).await;
+        let mut confirming = pin!(shop.confirm("held"));
+        while shop.order("held").await.unwrap().state() != OrderState::Expired {
+            let waiting = timeout(Duration::from_millis(20), &mut confirming).await;
+            assert!(waiting.is_err(), "it did not wait for the row of {held:?}: {waiting:?}");
+        }
+        blocker.release().await;
+        assert_eq!(refusal(confirming.await).1, "RESERVATION_EXPIRED");
+        shop.sell("rival", &[(1, 1)]).await.unwrap();
+    }
+
+    /// 600 dead holds, of which one transaction releases 500.
+    async fn an_order_gets_the_pieces_of_more_dead_holds_than_one_transaction_releases(shop: &Shop) {
+        let lines = |pieces| (1..=200).map(|goods| (goods, pieces)).collect::<Vec<_>>();
+        shop.stock(&lines(3)).await;
+        for sn in ["a", "b", "c"] {
+            shop.hold(sn, &lines(1), 1).await.unwrap();
+        }
+        shop.expire("c").await;
+        shop.sell("rival", &lines(3)).await.unwrap();
+        assert!(shop.books().await.holds.is_empty());
+    }
+}
+
+/// Who has waited for a lock in vain tries again, and must do so as it began.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_order_finishes_under_the_strategy_that_accepted_it() {
+    let shop = Shop::open(LockStrategy::RowLock, Backend::MariaDb).await;
+    shop.stock(&[(1, 10)]).await;
+    let blocker = Blocker::hold(&shop, 1).await;
+    let mut selling = Box::pin(shop.inventory().order(act("early"), in_good_time()));
+    assert!(timeout(A_MOMENT, &mut selling).await.is_err(), "it did not wait for the row");
+    // There is no Redis, so nothing is sold under this one.
+    let hot = InventoryHot::clone(&shop.settings().load());
+    shop.settings().replace(InventoryHot { lock_strategy: LockStrategy::RedisLock, ..hot });
+    assert_eq!(refusal(shop.sell("late", &[(1, 1)]).await).1, "LOCK_UNAVAILABLE");
+    assert!(timeout(LOCK_WAIT, &mut selling).await.is_err(), "it gave up");
+    blocker.release().await;
+    selling.await.unwrap();
+    assert_eq!(shop.on_hand(1).await, 9);
+    shop.close().await;
+}
+
+/// All orders of a batch are decided at one moment, which the ledger tells.
+async fn what_waits_for_a_row_shares_a_commit(backend: Backend) {
+    let shop = Shop::open(LockStrategy::GroupCommit, backend).await;
+    shop.stock(&[(1, 100)]).await;
+    let blocker = Blocker::hold(&shop, 1).await;
+    let orders = (0..64).map(|n| shop.inventory().order(act(&format!("o-{n}")), in_good_time()));
+    let mut selling = Box::pin(join_all(orders));
+    assert!(timeout(A_MOMENT, &mut selling).await.is_err(), "they did not wait for the row");
+    blocker.release().await;
+    selling.await.into_iter().for_each(|outcome| drop(outcome.unwrap()));
+    let filter = Some(Filter::GoodsId(1));
+    let entries = shop.ledger(ListLedgerRequest { filter, ..Default::default() }).await;
+    let sold = entries.iter().filter(|entry| entry.delta < 0);
+    let moments: Vec<_> = sold.map(|entry| entry.time.unwrap()).collect();
+    assert_eq!(moments.len(), 64);
+    let moments: BTreeSet<_> = moments.iter().map(|time| (time.seconds, time.nanos)).collect();
+    // The first may have gone alone.
+    assert!(moments.len() <= 2, "{} commits", moments.len());
+    shop.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn orders_that_wait_for_a_row_share_a_commit_on_mariadb() {
+    what_waits_for_a_row_shares_a_commit(Backend::MariaDb).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn orders_that_wait_for_the_file_share_a_commit_on_sqlite() {
+    what_waits_for_a_row_shares_a_commit(Backend::Sqlite).await;
+}
+
+/// An order that this version cannot read, in the middle of a batch of others.
+async fn one_is_unreadable(backend: Backend) {
+    let shop = Shop::open(LockStrategy::GroupCommit, backend).await;
+    let mut hot = InventoryHot::clone(&shop.settings().load());
+    hot.lanes.count = 1;
+    shop.settings().replace(hot);
+    shop.stock(&[(1, 100)]).await;
+    for n in 0..8 {
+        shop.sell(&format!("o-{n}"), &[(1, 1)]).await.unwrap();
+    }
+    // o-3, in a state of a version to come.
+    shop.tamper("UPDATE orders SET state = 9 WHERE order_sn = x'6f2d33'").await;
+    let blocker = Blocker::hold(&shop, 1).await;
+    // The lane waits with the first one for the row, and the others are its next batch.
+    let mut first = Box::pin(shop.sell("first", &[(1, 1)]));
+    assert!(timeout(A_MOMENT, &mut first).await.is_err(), "it did not wait for the row");
+    let both = async |n: usize| {
+        let sn = format!("o-{n}");
+        tokio::join!(shop.sell(&sn, &[(1, 1)]), shop.reback(&sn))
+    };
+    let mut others = Box::pin(join_all((0..8).map(both)));
+    assert!(timeout(A_MOMENT, &mut others).await.is_err(), "they did not wait for the first");
+    blocker.release().await;
+    first.await.unwrap();
+    for (n, (sold, given_back)) in others.await.into_iter().enumerate() {
+        if n == 3 {
+            assert_eq!(refusal(sold).1, "INTERNAL");
+            assert_eq!(refusal(given_back).1, "INTERNAL");
+        } else {
+            // Which of the two came first is open.
+            assert!(sold.is_ok() || refusal(sold).1 == "ORDER_ALREADY_CLOSED");
+            assert!(given_back.unwrap().existed);
+        }
+    }
+    shop.tamper("UPDATE orders SET state = 2 WHERE order_sn = x'6f2d33'").await;
+    shop.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_order_that_cannot_be_read_fails_alone_in_its_batch_on_mariadb() {
+    one_is_unreadable(Backend::MariaDb).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_order_that_cannot_be_read_fails_alone_in_its_batch_on_sqlite() {
+    one_is_unreadable(Backend::Sqlite).await;
+}
