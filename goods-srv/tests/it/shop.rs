@@ -23,18 +23,25 @@ const CONNECTIONS: u32 = 16;
 
 /// Declares cases of the contract: each becomes one test per database, named for it.
 macro_rules! contract {
-    ($($(#[doc = $doc:literal])* async fn $name:ident($shop:ident: &Shop) $body:block)*) => {$(
-        $(#[doc = $doc])*
-        mod $name {
-            #[allow(unused_imports, reason = "not every case needs all that its file imports")]
+    ($($(#[doc = $doc:literal])* async fn $name:ident($shop:ident: &Shop) $body:block)*) => {
+        /// `cargo xtask test contract` runs all of them.
+        mod contract {
+            #[allow(unused_imports, reason = "not every file of cases imports anything")]
             use super::*;
+            $(
+                $(#[doc = $doc])*
+                mod $name {
+                    #[allow(unused_imports, reason = "not every case needs all that its file imports")]
+                    use super::*;
 
-            async fn case($shop: &$crate::shop::Shop) $body
+                    async fn case($shop: &$crate::shop::Shop) $body
 
-            contract!(@test case, on_mariadb, MariaDb);
-            contract!(@test case, on_sqlite, Sqlite);
+                    contract!(@test case, on_mariadb, MariaDb);
+                    contract!(@test case, on_sqlite, Sqlite);
+                }
+            )*
         }
-    )*};
+    };
     (@test $case:ident, $name:ident, $backend:ident) => {
         #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
         async fn $name() {
