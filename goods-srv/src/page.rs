@@ -142,12 +142,12 @@ impl Start {
             return Self(None);
         }
         let complaint = match decode(token) {
-            None => "is none that this service gave out",
+            None => "was not given out by this service",
             Some(token) if token.list != list.0 => {
                 "belongs to a list with another filter or order_by: keep those or begin without token"
             }
             Some(token) if fits(order, &token.after) => return Self(Some(token.after)),
-            Some(_) => "is none that this service gave out",
+            Some(_) => "was not given out by this service",
         };
         violations.add("page_token", Reason::InvalidPageToken, complaint);
         Self(None)

@@ -47,7 +47,7 @@ pub enum Error {
         retry_after: Duration,
     },
     /// There is no room for one more that watches.
-    #[error("as many watch as may")]
+    #[error("as many streams watch stocks as one pod allows")]
     TooManyWatches,
     /// What is watched could not be read for so long that what was shown may be wrong.
     #[error("what is watched cannot be seen")]

@@ -115,7 +115,8 @@ async fn copy(databases: CopyArguments) -> anyhow::Result<()> {
     let from = connect(databases.from, true).await.context("--from")?;
     if store::missing_versions(&from).await? > 0 {
         anyhow::bail!(
-            "--from is no stock, or its schema is behind this program: run `inventory-srv migrate` on it first"
+            "--from is not the database of a stock service, or its schema is behind this program: \
+             run `inventory-srv migrate` on it first"
         );
     }
     let to = connect(databases.to, databases.allow_weak_durability).await.context("--to")?;

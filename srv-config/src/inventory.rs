@@ -135,8 +135,8 @@ pub struct LaneSettings {
     /// commits. SQLite has one whatever stands here. Must be 1 to 8. Default: 2.
     #[garde(range(min = 1, max = 8))]
     pub count: i32,
-    /// How many orders one transaction takes at most. More of them make it cheaper per order and longer for each.
-    /// Must be 1 to 4096. Default: 1024.
+    /// How many orders one transaction takes at most, as long as they have no more than 4096 lines and 256 goods. More
+    /// of them make it cheaper per order and longer for each. Must be 1 to 4096. Default: 1024.
     #[garde(range(min = 1, max = 4096))]
     pub batch_orders: i32,
     /// How many orders may wait for one lane; one more is answered UNAVAILABLE, reason OVERLOADED, and so is one whose

@@ -103,7 +103,8 @@ pub struct CallLimits {
     /// Must be 1 to 65536. Default: 4096.
     #[garde(range(min = 1, max = 65536))]
     pub calls_in_flight: i32,
-    /// The longest that one call may take, in milliseconds. A shorter deadline of the caller wins.
+    /// The longest that one call may take, in milliseconds. A shorter deadline of the caller wins. Calls that answer a
+    /// stream (`WatchStock`, `CheckLedger`) only have to begin by then.
     /// Must be 10 to 60000. Default: 5000.
     #[garde(range(min = 10, max = 60000))]
     pub deadline_milliseconds: i32,
@@ -129,15 +130,16 @@ pub struct Restart {
     /// How log lines are written: `json` for collectors or `text` for people. Default: `json`.
     #[garde(skip)]
     pub log_format: LogFormat,
-    /// How many connections to the database one pod holds at most. SQLite uses one for writing whatever stands here.
+    /// How many connections to MySQL one pod has, from its start on; a server needs that many for each pod. On SQLite
+    /// as many read at most, and one writes whatever stands here.
     /// Must be 1 to 256. Default: 16.
     #[garde(range(min = 1, max = 256))]
     pub database_connections: i32,
     /// How many calls one client connection may have in flight (HTTP/2 streams). Must be 1 to 65536. Default: 1024.
     #[garde(range(min = 1, max = 65536))]
     pub calls_per_connection: i32,
-    /// After how many seconds a connection is told to reconnect (GOAWAY), give or take a tenth, so that clients spread
-    /// over new pods. Must be 10 to 86400. Default: 300.
+    /// After how many seconds a connection is told to reconnect (GOAWAY), so that clients spread over new pods; each
+    /// pod takes up to a tenth more or less. Must be 10 to 86400. Default: 300.
     #[garde(range(min = 10, max = 86400))]
     pub connection_age_seconds: i32,
     /// How many seconds a stopping pod goes on accepting calls after it reported itself not ready, so that clients and

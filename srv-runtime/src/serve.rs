@@ -204,7 +204,7 @@ impl Serving {
 /// what its code is (tonic's: CANCELLED).
 fn server(restart: &Restart) -> Server {
     let age = seconds(restart.connection_age_seconds);
-    // Connections that a rolling update opened all at once must not all come back at once.
+    // Connections that clients opened to all pods at once must not all come back at once.
     let age = age.mul_f64(rand::rng().random_range(0.9..1.1));
     Server::builder()
         .max_concurrent_streams(u32::try_from(restart.calls_per_connection).ok())

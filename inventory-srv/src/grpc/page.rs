@@ -66,7 +66,7 @@ impl List {
             return None;
         }
         let complaint = match decode(token) {
-            None => "is none that this service gave out",
+            None => "was not given out by this service",
             Some((list, _)) if list != self.0 => {
                 "belongs to a list with another filter: keep the filter or begin without token"
             }

@@ -100,7 +100,8 @@ fn server<S: ManagedService>(of: &Blueprint<'_, S>) -> Container {
         startup_probe: Some(probe("/livez", 1, STARTUP_SECONDS)),
         // Whether the process turns; a database that is away must not restart it.
         liveness_probe: Some(probe("/livez", 10, 3)),
-        // Whether it can serve just now.
+        // Whether it has begun to serve and does not stop. A database that is away shows in the answers: if it took
+        // pods out of the Service, it would take all of them, and clients would learn less.
         readiness_probe: Some(probe("/readyz", 2, 2)),
         ..container(of)
     }
