@@ -112,7 +112,7 @@ async fn a_database_host_that_vanishes_is_not_waited_for_without_end() {
     let url = network.reroute(&MariaDb::shared().fresh_database());
     let shop = Shop::open_at(&url, tempfile::tempdir().unwrap()).await;
     let goods = shop.add(shop.hammer().await).await;
-    network.suffer(Fault::Dark);
+    network.suffer(Fault::BlackHole);
     let reading =
         async { shop.goods().get_goods(GetGoodsRequest { id: goods.id }).await.map(drop) };
     let writing = async {
