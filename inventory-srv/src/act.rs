@@ -182,6 +182,20 @@ impl StockAct {
 }
 
 impl Needs {
+    /// Also holds and looks up what `other` does.
+    pub fn need(&mut self, other: &Self) {
+        self.goods.extend(&other.goods);
+        self.look_up_for(other);
+    }
+
+    /// Whether everything is looked up that `other` looks up.
+    pub fn looks_up(&self, other: &Self) -> bool {
+        let Self { goods: _, orders, requests, returns } = other;
+        orders.is_subset(&self.orders)
+            && requests.is_subset(&self.requests)
+            && returns.is_subset(&self.returns)
+    }
+
     /// Also looks up what `other` looks up. Which rows are held stays as it is.
     pub fn look_up_for(&mut self, other: &Self) {
         let Self { goods: _, orders, requests, returns } = other;

@@ -132,6 +132,11 @@ impl OrderState {
 }
 
 impl KnownOrder {
+    /// Puts the lines in order of goods id, after they were read in any.
+    pub fn sort_lines(&mut self) {
+        self.lines.sort_unstable_by_key(|line| line.goods);
+    }
+
     /// The record of an order that takes its pieces at this moment: for good, or held for its ttl.
     pub fn taken(order: &Order, now: Milliseconds) -> Self {
         let held = order.ttl().is_some();

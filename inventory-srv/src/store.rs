@@ -2,6 +2,7 @@
 //! below, and nowhere else.
 
 mod account;
+mod beginning;
 mod expiry;
 mod kept;
 mod list;
@@ -21,6 +22,7 @@ mod write;
 mod writes;
 
 pub use account::{SUMMED_MAX, Summed};
+pub use beginning::Beginning;
 pub use expiry::EXPIRED_MAX;
 pub use kept::KeptConnection;
 pub use list::{PAGE_MAX, SCANNED_MAX};
@@ -33,8 +35,8 @@ pub(crate) use writes::Writes;
 
 use crate::decide::Changes;
 use sqlx::pool::PoolConnection;
-use sqlx::{MySql, Sqlite};
-use srv_runtime::{Database, DatabaseKind, Situation, WriteTransaction};
+use sqlx::{Executor, MySql, MySqlConnection, Sqlite};
+use srv_runtime::{Database, DatabaseKind, Situation, WriteTransaction, answered};
 
 /// The database behind the service. Clones share its pools.
 #[derive(Clone, Debug)]
@@ -61,7 +63,7 @@ impl Store {
 
     /// Begins a transaction that may write. Only inside [`srv_runtime::detached`].
     pub async fn begin(&self) -> Result<Transaction<'static>, StoreError> {
-        let begun = self.database.begin_write().await?;
+        let begun = Begun::Whole(self.database.begin_write().await?);
         Ok(Transaction { begun, writes: self.writes.clone() })
     }
 
@@ -86,24 +88,44 @@ impl Store {
     }
 }
 
-/// A transaction that may write. Dropped without [`Transaction::commit`] it is rolled back.
+/// A transaction that may write. Dropped without [`Transaction::commit`] it is rolled back; on a kept connection when
+/// that is given back.
 #[derive(Debug)]
 pub struct Transaction<'c> {
-    begun: WriteTransaction<'c>,
+    begun: Begun<'c>,
     writes: Writes,
+}
+
+#[derive(Debug)]
+enum Begun<'c> {
+    Whole(WriteTransaction<'c>),
+    Kept(&'c mut MySqlConnection),
+}
+
+impl<'c> Transaction<'c> {
+    /// One that was begun by a statement on this connection, whose keeper gives it back after an error.
+    fn on_kept(connection: &'c mut MySqlConnection, writes: Writes) -> Self {
+        Self { begun: Begun::Kept(connection), writes }
+    }
 }
 
 impl Transaction<'_> {
     /// The statements, in this transaction.
     pub fn on(&mut self) -> Session<'_> {
-        session(&mut self.begun)
+        match &mut self.begun {
+            Begun::Whole(transaction) => session(transaction),
+            Begun::Kept(connection) => Session::MySql(connection),
+        }
     }
 
     /// Commits these changes, which were written; they are durable when this returns, and whoever keeps a stock that
     /// they change knows that it is old.
     pub async fn commit(self, changes: &Changes) -> Result<(), StoreError> {
         self.writes.count_up(changes);
-        let committed = self.begun.commit().await;
+        let committed = match self.begun {
+            Begun::Whole(transaction) => transaction.commit().await,
+            Begun::Kept(connection) => answered(connection.execute("COMMIT")).await.map(drop),
+        };
         // Without an answer, too, it may have been done.
         self.writes.tell(changes);
         committed.map_err(|error| match StoreError::from(error) {
@@ -114,7 +136,11 @@ impl Transaction<'_> {
 
     /// Rolls back. A failure is no failure of ours: the connection is lost, and the server rolls back.
     pub async fn rollback(self) {
-        if let Err(error) = self.begun.rollback().await {
+        let rolled_back = match self.begun {
+            Begun::Whole(transaction) => transaction.rollback().await,
+            Begun::Kept(connection) => answered(connection.execute("ROLLBACK")).await.map(drop),
+        };
+        if let Err(error) = rolled_back {
             tracing::debug!(%error, "a rollback got no answer");
         }
     }

@@ -174,14 +174,14 @@ impl Lane {
             if !self.queue.resolved(&caps) {
                 batch::resolve(&self, &mut kept, &caps).await;
             }
-            let goods = self.queue.goods_of_next_batch(&caps);
+            let needs = self.queue.needs_of_next_batch(&caps);
             let started = Instant::now();
             // Once begun it is finished, even when the process is told to stop.
             let lane = self.clone();
             let mut connection = std::mem::take(&mut kept);
             let done;
             (done, kept) = detached(async move {
-                let done = batch::run(&lane, &mut connection, goods, &caps).await;
+                let done = batch::run(&lane, &mut connection, needs, &caps).await;
                 connection.share(&lane.store);
                 (done, connection)
             })

@@ -3,10 +3,12 @@
 use super::Verdict;
 use crate::act::{Needs, OrderAct};
 use crate::decide::{Held, Round, Undone};
+use crate::order::GoodsId;
 use crate::patience::Setback;
 use crate::record::Shelf;
-use crate::store::{Session, Store, StoreError, Transaction};
+use crate::store::{Records, Session, Store, StoreError, Transaction};
 use srv_runtime::Deadline;
+use std::collections::BTreeSet;
 
 /// Begins a transaction that may write, unless the deadline passed while a connection was waited for: what would be
 /// answered too late is not begun.
@@ -36,9 +38,13 @@ pub(super) async fn round_on(
     shelf: Shelf,
 ) -> Result<Round, StoreError> {
     let records = session.records(&needs).await?;
-    let crate::store::Records { now, orders, requests, returns } = records;
-    let goods = needs.goods;
-    Ok(Round::on(Held { now, goods, shelf, orders, requests, returns, expired: None }))
+    Ok(round_of(needs.goods, shelf, records))
+}
+
+/// Begins to decide about the stock of goods that was read, and what is on record.
+pub(super) fn round_of(goods: BTreeSet<GoodsId>, shelf: Shelf, records: Records) -> Round {
+    let Records { now, orders, requests, returns } = records;
+    Round::on(Held { now, goods, shelf, orders, requests, returns, expired: None })
 }
 
 /// Locks the rows that are needed, then reads what is on record.

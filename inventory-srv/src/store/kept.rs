@@ -1,8 +1,7 @@
 //! A connection that is kept from one piece of work to the next.
 
-use super::{Reader, Session, Store, StoreError, Transaction};
-use sqlx::Connection;
-use srv_runtime::{Database, WriteTransaction, answered};
+use super::{Reader, Session, Store, StoreError};
+use srv_runtime::Database;
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -16,28 +15,12 @@ const KEPT_MAX: Duration = Duration::from_secs(5);
 pub struct KeptConnection(Option<(Reader, Instant)>);
 
 impl KeptConnection {
-    /// Begins a transaction that may write. Only inside [`srv_runtime::detached`]. After an error in it
-    /// [`KeptConnection::give_back`].
-    pub async fn begin(&mut self, store: &Store) -> Result<Transaction<'_>, StoreError> {
-        // The one connection that writes is everybody's.
-        if let Database::Sqlite(_) = store.database {
-            return store.begin().await;
-        }
-        match self.reader(store).await? {
-            Reader::MySql(connection) => {
-                let begun = WriteTransaction::MySql(answered(connection.begin()).await?);
-                Ok(Transaction { begun, writes: store.writes.clone() })
-            }
-            Reader::Sqlite(_) => store.begin().await,
-        }
-    }
-
     /// The statements, each as of the moment at which it runs. After an error [`KeptConnection::give_back`].
     pub async fn read(&mut self, store: &Store) -> Result<Session<'_>, StoreError> {
         Ok(self.reader(store).await?.on())
     }
 
-    async fn reader(&mut self, store: &Store) -> Result<&mut Reader, StoreError> {
+    pub(super) async fn reader(&mut self, store: &Store) -> Result<&mut Reader, StoreError> {
         let kept = match self.0.take() {
             Some(kept) => kept,
             None => (store.read().await?, Instant::now()),
@@ -74,7 +57,7 @@ mod tests {
         let mut kept = KeptConnection::default();
         let (one, other) = (pool.acquire().await.unwrap(), pool.acquire().await.unwrap());
         drop((one, other));
-        kept.begin(&store).await.unwrap().rollback().await;
+        kept.read(&store).await.unwrap();
         until_idle(pool, 1).await;
         kept.share(&store);
         assert!(kept.0.is_some(), "it was given back though another was there");

@@ -25,6 +25,16 @@ pub struct Records {
     pub returns: BTreeMap<ReturnKey, [u8; 32]>,
 }
 
+impl Records {
+    /// Adds what was looked up later. The moment stays.
+    pub fn add(&mut self, more: Self) {
+        let Self { now: _, orders, requests, returns } = more;
+        self.orders.extend(orders);
+        self.requests.extend(requests);
+        self.returns.extend(returns);
+    }
+}
+
 impl Session<'_> {
     /// Reads the stock of those of `goods` that are stocked, as it is stored, and holds their rows still until the
     /// transaction ends; in order of goods id, so that no two transactions wait for each other.
@@ -134,9 +144,7 @@ impl Session<'_> {
             now = now.or(Some(rows.first().ok_or_else(no_clock)?.0));
             rows.into_iter().try_for_each(|row| add_order(&mut orders, row))?;
         }
-        for order in orders.values_mut() {
-            order.lines.sort_unstable_by_key(|line| line.goods);
-        }
+        orders.values_mut().for_each(KnownOrder::sort_lines);
         Ok((now, orders))
     }
 

@@ -6,10 +6,10 @@ use crate::act::Needs;
 use crate::decide::{Receipt, Refusal, Round, Setting};
 use crate::order::GoodsId;
 use crate::patience::Setback;
-use crate::record::{KnownOrder, Shelf};
+use crate::record::KnownOrder;
 use crate::sell::Verdict;
-use crate::sell::steps::{ask, round_on, write};
-use crate::store::{KeptConnection, Session, StoreError, Transaction};
+use crate::sell::steps::{ask, round_of, write};
+use crate::store::{Beginning, KeptConnection, Session, StoreError};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use tokio::time::Instant;
@@ -31,15 +31,17 @@ pub(super) async fn resolve(lane: &Lane, kept: &mut KeptConnection, caps: &Caps)
     }
 }
 
-/// Holds the rows of these goods, takes what fits them, and has it done. Answers how many jobs that were.
+/// Holds the rows that are needed, takes what fits them, and has it done. Answers how many jobs that were.
 pub(super) async fn run(
     lane: &Lane,
     kept: &mut KeptConnection,
-    goods: BTreeSet<GoodsId>,
+    needs: Needs,
     caps: &Caps,
 ) -> usize {
-    let begun = kept.begin(&lane.store).await;
-    let (count, worked) = work(lane, begun, goods, caps).await;
+    // Before the database's clock is read.
+    let begun = Instant::now();
+    let began = kept.begin_with(&lane.store, &needs).await;
+    let (count, worked) = work(lane, began, needs, begun, caps).await;
     if let Err(left) = worked {
         // The connection may be lost, or be in the middle of something.
         kept.give_back();
@@ -54,52 +56,65 @@ type Refused = Vec<Job>;
 /// Likewise, in a transaction that has just begun or could not.
 async fn work(
     lane: &Lane,
-    begun: Result<Transaction<'_>, StoreError>,
-    goods: BTreeSet<GoodsId>,
+    began: Result<Beginning<'_>, StoreError>,
+    mut needs: Needs,
+    begun: Instant,
     caps: &Caps,
 ) -> (usize, Result<(), Refused>) {
-    let held = hold(begun, &goods).await;
     // Only now: what queued while we waited for the rows comes along.
-    let jobs = lane.queue.take_fitting(&goods, caps);
-    let count = jobs.len();
-    let worked = match held {
-        Ok((transaction, _shelf)) if jobs.is_empty() => {
-            transaction.rollback().await;
-            Ok(())
-        }
-        Ok((transaction, shelf)) => settle(lane, transaction, shelf, goods, jobs).await,
+    let (mut jobs, late) = lane.queue.take_fitting(&needs, caps);
+    let mut beginning = match began {
+        Ok(beginning) => beginning,
         Err(error) => {
-            fail(jobs, error);
-            Err(Refused::new())
+            let failed = jobs.len() + late.len();
+            fail(jobs.into_iter().chain(late), error);
+            return (failed, Err(Refused::new()));
         }
     };
-    (count, worked)
-}
-
-async fn hold<'c>(
-    begun: Result<Transaction<'c>, StoreError>,
-    goods: &BTreeSet<GoodsId>,
-) -> Result<(Transaction<'c>, Shelf), StoreError> {
-    let mut transaction = begun?;
-    let shelf = transaction.on().lock_shelf(goods).await?;
-    Ok((transaction, shelf))
+    if late.len() > jobs.len() {
+        let mut more = Needs::default();
+        late.iter().for_each(|job| more.look_up_for(&job.needs));
+        jobs.extend(late);
+        match beginning.transaction.on().records(&more).await {
+            Ok(records) => beginning.records.add(records),
+            Err(error) => {
+                let failed = jobs.len();
+                return (failed, refuse(jobs, error));
+            }
+        }
+        needs.look_up_for(&more);
+    } else {
+        lane.queue.put_back(late);
+    }
+    if jobs.is_empty() {
+        beginning.transaction.rollback().await;
+        return (0, Ok(()));
+    }
+    (jobs.len(), settle(lane, beginning, needs.goods, begun, jobs).await)
 }
 
 /// Has jobs done on rows that are held.
 async fn settle(
     lane: &Lane,
-    transaction: Transaction<'_>,
-    shelf: Shelf,
+    beginning: Beginning<'_>,
     goods: BTreeSet<GoodsId>,
+    begun: Instant,
     jobs: Vec<Job>,
 ) -> Result<(), Refused> {
-    match decide_and_write(lane, transaction, shelf, goods, &jobs).await {
+    match decide_and_write(lane, beginning, goods, begun, &jobs).await {
         Ok(outcomes) => {
             answer(&lane.queue, jobs, outcomes);
             Ok(())
         }
-        Err(StoreError::Broken(_) | StoreError::Corrupt(_)) if jobs.len() > 1 => Err(jobs),
-        Err(error) => {
+        Err(error) => refuse(jobs, error),
+    }
+}
+
+/// What becomes of jobs that the database refused together.
+fn refuse(jobs: Vec<Job>, error: StoreError) -> Result<(), Refused> {
+    match error {
+        StoreError::Broken(_) | StoreError::Corrupt(_) if jobs.len() > 1 => Err(jobs),
+        error => {
             fail(jobs, error);
             Err(Refused::new())
         }
@@ -112,13 +127,14 @@ async fn by_halves(lane: &Lane, refused: Refused) {
     while let Some(mut jobs) = parts.pop() {
         let half = jobs.split_off(jobs.len() / 2);
         for jobs in [jobs, half].into_iter().filter(|jobs| !jobs.is_empty()) {
-            let goods = jobs.iter().flat_map(|job| job.needs.goods.clone()).collect();
-            match hold(lane.store.begin().await, &goods).await {
-                Ok((transaction, shelf)) => {
-                    parts.extend(settle(lane, transaction, shelf, goods, jobs).await.err());
-                }
-                Err(error) => fail(jobs, error),
-            }
+            let mut needs = Needs::default();
+            jobs.iter().for_each(|job| needs.need(&job.needs));
+            let begun = Instant::now();
+            let settled = match lane.store.begin_with(&needs).await {
+                Ok(beginning) => settle(lane, beginning, needs.goods, begun, jobs).await,
+                Err(error) => refuse(jobs, error),
+            };
+            parts.extend(settled.err());
         }
     }
 }
@@ -144,22 +160,18 @@ impl Outcome {
 
 async fn decide_and_write(
     lane: &Lane,
-    mut transaction: Transaction<'_>,
-    shelf: Shelf,
+    Beginning { mut transaction, shelf, records }: Beginning<'_>,
     goods: BTreeSet<GoodsId>,
+    begun: Instant,
     jobs: &[Job],
 ) -> Result<Vec<Outcome>, StoreError> {
-    let mut needs = Needs { goods, ..Needs::default() };
-    jobs.iter().for_each(|job| needs.look_up_for(&job.needs));
-    // Before the database's clock is read.
-    let seen = Instant::now();
-    let mut round = round_on(&mut transaction.on(), needs, shelf).await?;
+    let mut round = round_of(goods, shelf, records);
     let mut outcomes = Vec::with_capacity(jobs.len());
     for job in jobs {
         outcomes.push(decide(&mut transaction.on(), &mut round, job).await?);
     }
     let sold_out = outcomes.iter().flat_map(Outcome::sold_out).collect();
-    let found = lane.sold_out.found(&mut transaction.on(), &round, sold_out, seen).await?;
+    let found = lane.sold_out.found(&mut transaction.on(), &round, sold_out, begun).await?;
     write(transaction, round).await?;
     lane.sold_out.remember(found);
     Ok(outcomes)
@@ -205,7 +217,7 @@ fn answer(queue: &Queue, jobs: Vec<Job>, outcomes: Vec<Outcome>) {
     queue.put_back(again);
 }
 
-fn fail(jobs: Vec<Job>, error: StoreError) {
+fn fail(jobs: impl IntoIterator<Item = Job>, error: StoreError) {
     let error = Arc::new(error);
     for job in jobs {
         job.fail(Setback::Shared(Arc::clone(&error)));

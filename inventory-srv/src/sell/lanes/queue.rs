@@ -4,7 +4,7 @@ use super::Caps;
 use super::pace::Pace;
 use crate::act::{Needs, OrderAct, StockAct};
 use crate::decide::{Receipt, Setting};
-use crate::order::{GoodsId, OrderSn};
+use crate::order::OrderSn;
 use crate::patience::Setback;
 use crate::record::KnownOrder;
 use crate::sell::Verdict;
@@ -156,29 +156,30 @@ impl Queue {
         Vec::from(taken as VecDeque<Job>)
     }
 
-    /// The goods to hold for the next batch: those of the jobs at the head, as many as one batch may hold.
-    pub(super) fn goods_of_next_batch(&self, caps: &Caps) -> BTreeSet<GoodsId> {
-        let mut goods = BTreeSet::new();
+    /// What the next batch needs: that of the jobs at the head, as many as one batch may hold the goods of.
+    pub(super) fn needs_of_next_batch(&self, caps: &Caps) -> Needs {
+        let mut needs = Needs::default();
         for job in self.lock().jobs.iter().take(caps.jobs).filter(|job| !job.is_unresolved) {
-            let more = job.needs.goods.difference(&goods).count();
-            if goods.len() + more > caps.goods && !goods.is_empty() {
+            let more = job.needs.goods.difference(&needs.goods).count();
+            if needs.goods.len() + more > caps.goods && !needs.goods.is_empty() {
                 break;
             }
-            goods.extend(&job.needs.goods);
+            needs.need(&job.needs);
         }
-        goods
+        needs
     }
 
-    /// Takes the jobs, in their order, whose goods are all held; those that must wait head the next batch. A job whose
-    /// caller is gone or whose deadline has passed is not begun; nor, while more wait than a batch takes, is one that
-    /// would be answered too late: it would only have the place of one that is in time.
-    pub(super) fn take_fitting(&self, held: &BTreeSet<GoodsId>, caps: &Caps) -> Vec<Job> {
+    /// Takes the jobs, in their order, whose goods are all held; those that must wait head the next batch. First those
+    /// about which everything was looked up, then those that came too late for that. A job whose caller is gone or whose
+    /// deadline has passed is not begun; nor, while more wait than a batch takes, is one that would be answered too late:
+    /// it would only have the place of one that is in time.
+    pub(super) fn take_fitting(&self, held: &Needs, caps: &Caps) -> (Vec<Job>, Vec<Job>) {
         let mut waiting = self.lock();
         let mut too_late = Instant::now();
         if waiting.jobs.len() > caps.jobs {
             too_late += waiting.pace.batch();
         }
-        let (mut taken, mut passed_over) = (Vec::new(), VecDeque::new());
+        let (mut taken, mut late, mut passed_over) = (Vec::new(), Vec::new(), VecDeque::new());
         let mut lines = 0;
         while let Some(job) = waiting.jobs.pop_front() {
             if job.is_abandoned() {
@@ -188,11 +189,15 @@ impl Queue {
                 job.fail(Setback::DeadlinePassed);
                 continue;
             }
-            let fits = !job.is_unresolved && job.needs.goods.is_subset(held);
+            let fits = !job.is_unresolved && job.needs.goods.is_subset(&held.goods);
             if fits && lines + job.lines() <= caps.lines {
                 lines += job.lines();
-                taken.push(job);
-                if taken.len() == caps.jobs {
+                if held.looks_up(&job.needs) {
+                    taken.push(job)
+                } else {
+                    late.push(job)
+                }
+                if taken.len() + late.len() == caps.jobs {
                     break;
                 }
             } else {
@@ -202,7 +207,7 @@ impl Queue {
         while let Some(job) = passed_over.pop_back() {
             waiting.jobs.push_front(job);
         }
-        taken
+        (taken, late)
     }
 
     /// Puts jobs back to the head, in their order.

@@ -1,5 +1,5 @@
 use super::*;
-use crate::order::Order;
+use crate::order::{GoodsId, Order};
 
 const CAPS: Caps = Caps { jobs: 2, lines: 10, goods: 10 };
 const BATCH: Duration = Duration::from_secs(10);
@@ -32,6 +32,13 @@ fn goods(ids: &[i64]) -> BTreeSet<GoodsId> {
     ids.iter().filter_map(|id| GoodsId::new(*id)).collect()
 }
 
+/// The numbers of the jobs that are taken when these goods are held and every number was looked up.
+fn taken(queue: &Queue, ids: &[i64], caps: &Caps) -> Vec<String> {
+    let orders = queue.lock().jobs.iter().filter_map(|job| job.sn().cloned()).collect();
+    let held = Needs { goods: goods(ids), orders, ..Needs::default() };
+    numbers(&queue.take_fitting(&held, caps).0)
+}
+
 fn numbers(jobs: &[Job]) -> Vec<String> {
     jobs.iter().map(|job| job.sn().unwrap().to_string()).collect()
 }
@@ -46,7 +53,7 @@ fn taken_of(left: &[u64]) -> Vec<String> {
         assert!(queue.push(job, &ROOMY).is_ok());
     }
     queue.note_pace(2, BATCH);
-    numbers(&queue.take_fitting(&goods(&[1]), &CAPS))
+    taken(&queue, &[1], &CAPS)
 }
 
 #[test]
@@ -90,18 +97,18 @@ fn whose_turn_would_come_after_its_deadline_is_refused_at_once_unless_nobody_wai
 #[test]
 fn only_orders_whose_goods_are_all_held_are_taken_and_those_passed_over_head_the_next_batch() {
     let (queue, _callers) = queue_of(&[&[1, 2], &[1], &[3], &[1], &[1]]);
-    assert_eq!(numbers(&queue.take_fitting(&goods(&[1]), &CAPS)), ["o-1", "o-3"]);
-    assert_eq!(queue.goods_of_next_batch(&CAPS), goods(&[1, 2, 3]));
-    assert_eq!(numbers(&queue.take_fitting(&goods(&[1, 2, 3]), &CAPS)), ["o-0", "o-2"]);
-    assert_eq!(numbers(&queue.take_fitting(&goods(&[1, 2, 3]), &CAPS)), ["o-4"]);
+    assert_eq!(taken(&queue, &[1], &CAPS), ["o-1", "o-3"]);
+    assert_eq!(queue.needs_of_next_batch(&CAPS).goods, goods(&[1, 2, 3]));
+    assert_eq!(taken(&queue, &[1, 2, 3], &CAPS), ["o-0", "o-2"]);
+    assert_eq!(taken(&queue, &[1, 2, 3], &CAPS), ["o-4"]);
 }
 
 #[test]
 fn goods_that_few_want_have_their_turn_among_those_that_everybody_wants() {
     let (queue, _callers) = queue_of(&[&[1], &[1], &[1], &[2], &[1], &[1]]);
     let batches: Vec<_> = std::iter::repeat_with(|| {
-        let goods = queue.goods_of_next_batch(&CAPS);
-        numbers(&queue.take_fitting(&goods, &CAPS))
+        let needs = queue.needs_of_next_batch(&CAPS);
+        numbers(&queue.take_fitting(&needs, &CAPS).0)
     })
     .take(3)
     .collect();
@@ -112,30 +119,44 @@ fn goods_that_few_want_have_their_turn_among_those_that_everybody_wants() {
 fn a_batch_has_no_more_lines_than_it_may() {
     let (queue, _callers) = queue_of(&[&[1, 2], &[1, 2], &[1]]);
     let caps = Caps { jobs: 10, lines: 3, goods: 10 };
-    assert_eq!(numbers(&queue.take_fitting(&goods(&[1, 2]), &caps)), ["o-0", "o-2"]);
-    assert_eq!(numbers(&queue.take_fitting(&goods(&[1, 2]), &caps)), ["o-1"]);
+    assert_eq!(taken(&queue, &[1, 2], &caps), ["o-0", "o-2"]);
+    assert_eq!(taken(&queue, &[1, 2], &caps), ["o-1"]);
 }
 
 #[test]
 fn a_batch_holds_no_more_goods_than_it_may_unless_one_order_wants_them() {
     let caps = Caps { jobs: 10, lines: 10, goods: 2 };
     let (queue, _callers) = queue_of(&[&[1], &[1, 2], &[3], &[1]]);
-    assert_eq!(queue.goods_of_next_batch(&caps), goods(&[1, 2]));
+    assert_eq!(queue.needs_of_next_batch(&caps).goods, goods(&[1, 2]));
     let (queue, _callers) = queue_of(&[&[1, 2, 3], &[4]]);
-    assert_eq!(queue.goods_of_next_batch(&caps), goods(&[1, 2, 3]));
+    assert_eq!(queue.needs_of_next_batch(&caps).goods, goods(&[1, 2, 3]));
 }
 
 #[test]
 fn what_is_put_back_comes_first_and_in_its_order() {
     let (queue, _callers) = queue_of(&[&[1], &[1], &[1]]);
-    let taken = queue.take_fitting(&goods(&[1]), &CAPS);
-    queue.put_back(taken);
-    assert_eq!(numbers(&queue.take_fitting(&goods(&[1]), &CAPS)), ["o-0", "o-1"]);
+    let needs = queue.needs_of_next_batch(&CAPS);
+    queue.put_back(queue.take_fitting(&needs, &CAPS).0);
+    assert_eq!(taken(&queue, &[1], &CAPS), ["o-0", "o-1"]);
 }
 
 #[test]
 fn an_order_whose_caller_is_gone_is_not_begun() {
     let (queue, mut callers) = queue_of(&[&[1], &[1]]);
     drop(callers.remove(0));
-    assert_eq!(numbers(&queue.take_fitting(&goods(&[1]), &CAPS)), ["o-1"]);
+    assert_eq!(taken(&queue, &[1], &CAPS), ["o-1"]);
+}
+
+#[test]
+fn who_came_after_the_look_up_is_told_apart() {
+    let (queue, mut callers) = queue_of(&[&[1]]);
+    let needs = queue.needs_of_next_batch(&CAPS);
+    let (late, caller) = job("late", &[1], 60);
+    callers.push(caller);
+    assert!(queue.push(late, &ROOMY).is_ok());
+    let (taken, late) = queue.take_fitting(&needs, &CAPS);
+    assert_eq!(
+        (numbers(&taken), numbers(&late)),
+        (vec!["o-0".to_owned()], vec!["late".to_owned()])
+    );
 }
