@@ -20,7 +20,7 @@ pub const SCENARIOS: &[Scenario] = &[
     Scenario {
         name: "sold-out",
         rows: "S1, S2",
-        fault: "races for the last pieces of one goods",
+        fault: "races for the last pieces of one goods, with others in opposite orders",
         counts: counts(6, 120),
         run: |course| races::sold_out(course).boxed_local(),
     },

@@ -66,7 +66,6 @@ async fn both_services_on_mysql_become_ready_as_the_examples_are_written() -> Re
     let database = format!("{}_goods", shop.namespace.replace('-', "_"));
     mariadb().sql(&format!("CREATE DATABASE {database}"));
     shop.put_secret("goods-database", &mariadb().account(&database).url(e2e::shop::BRIDGE)).await?;
-    shop.put_secret("inventory-redis", &e2e::shop::redis().url_at(e2e::shop::BRIDGE)).await?;
     shop.apply_example("goods-mysql.yaml").await?;
     shop.apply_example("inventory-mysql.yaml").await?;
     until_ready(&shop, "goodsservice/goods", "2/2").await?;

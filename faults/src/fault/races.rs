@@ -23,6 +23,8 @@ use tokio::{
 /// The goods that everybody wants, and how many pieces of it there are.
 const WANTED: i64 = 7;
 const PIECES: i64 = 200;
+/// Goods of which there are plenty. Every second order wants them as well, half of those name them first.
+const PLENTY: i64 = 3;
 /// How many want it, and how many orders each of them sends.
 const CLIENTS: u64 = 64;
 const ORDERS_SHORT: u64 = 6;
@@ -34,7 +36,8 @@ const BACK: usize = 48;
 /// A call that waits for a hundred others on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// Everybody wants the last pieces of one goods: exactly as many orders are acknowledged as there are pieces.
+/// Everybody wants the last pieces of one goods, some with others, in opposite orders: exactly as many orders are
+/// acknowledged as there are pieces.
 pub async fn sold_out(course: &Course) -> Result<Outcome> {
     let (mut outcome, mut random) = (Outcome::default(), course.random());
     let orders = if course.form == Form::Short { ORDERS_SHORT } else { ORDERS_LONG };
@@ -56,7 +59,7 @@ pub async fn sold_out(course: &Course) -> Result<Outcome> {
             }
             let left = clients.join_all().await.concat();
             settle(&shop.caller()?, left, &mut random).await?;
-            let sold = acknowledged(&shop, |act| *act == Act::Sell(one_of(WANTED)));
+            let sold = acknowledged(&shop, |act| matches!(act, Act::Sell(_)));
             if sold != PIECES {
                 outcome.broken(format!("{place:?}: {sold} of {PIECES} pieces were sold"));
             }
@@ -84,7 +87,11 @@ fn row_lock_waits() -> Result<u64> {
 async fn buy(mut caller: Caller, client: u64, orders: u64, mut random: StdRng) -> Vec<Left> {
     let mut left = Vec::new();
     for number in 0..orders {
-        let (order, act) = (format!("o-{client}-{number}"), Act::Sell(one_of(WANTED)));
+        let mut lines = one_of(WANTED);
+        if number % 2 == 1 {
+            lines.insert(PLENTY, 1);
+        }
+        let (order, act) = (format!("o-{client}-{number}"), Act::Sell(lines));
         if caller.call(&order, &act, &mut random).await.is_none() {
             left.push(Left::of(order, act));
         }
@@ -157,8 +164,10 @@ async fn two_replicas(strategy: LockStrategy) -> Result<Shop> {
 }
 
 async fn stock(shop: &Shop) -> Result<()> {
-    let request = SetStockRequest { goods_id: WANTED, on_hand: PIECES, ..Default::default() };
-    shop.replicas[0].client()?.set_stock(request).await?;
+    for (goods_id, on_hand) in [(WANTED, PIECES), (PLENTY, 1_000_000)] {
+        let request = SetStockRequest { goods_id, on_hand, ..Default::default() };
+        shop.replicas[0].client()?.set_stock(request).await?;
+    }
     Ok(())
 }
 

@@ -170,9 +170,9 @@ impl Queue {
     }
 
     /// Takes the jobs, in their order, whose goods are all held; those that must wait head the next batch. First those
-    /// about which everything was looked up, then those that came too late for that. A job whose caller is gone or whose
-    /// deadline has passed is not begun; nor, while more wait than a batch takes, is one that would be answered too late:
-    /// it would only have the place of one that is in time.
+    /// about which everything was looked up, then those that came too late for that. A job whose caller is gone or
+    /// whose deadline has passed is not begun; nor, while more wait than a batch takes, is one that would be answered
+    /// too late: it would only have the place of one that is in time.
     pub(super) fn take_fitting(&self, held: &Needs, caps: &Caps) -> (Vec<Job>, Vec<Job>) {
         let mut waiting = self.lock();
         let mut too_late = Instant::now();
