@@ -164,3 +164,25 @@ async fn an_order_that_cannot_be_read_fails_alone_in_its_batch_on_mariadb() {
 async fn an_order_that_cannot_be_read_fails_alone_in_its_batch_on_sqlite() {
     one_is_unreadable(Backend::Sqlite).await;
 }
+
+/// What queues while a batch waits for its rows is looked up when they are had: it may be what took the last piece.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn orders_that_come_while_a_batch_waits_for_its_rows_are_known_again() {
+    let shop = Shop::open(LockStrategy::GroupCommit, Backend::MariaDb).await;
+    shop.stock(&[(1, 8)]).await;
+    let numbers: Vec<String> = (0..8).map(|n| format!("o-{n}")).collect();
+    for sn in &numbers {
+        shop.sell(sn, &[(1, 1)]).await.unwrap();
+    }
+    let blocker = Blocker::hold(&shop, 1).await;
+    let mut first = Box::pin(shop.sell("first", &[(1, 1)]));
+    assert!(timeout(A_MOMENT, &mut first).await.is_err(), "it did not wait for the row");
+    let mut others = Box::pin(join_all(numbers.iter().map(|sn| shop.sell(sn, &[(1, 1)]))));
+    assert!(timeout(A_MOMENT, &mut others).await.is_err(), "they did not wait for the first");
+    blocker.release().await;
+    assert_eq!(refusal(first.await).1, "INSUFFICIENT_STOCK");
+    for sold in others.await {
+        assert!(sold.unwrap().replayed);
+    }
+    shop.close().await;
+}
