@@ -137,6 +137,7 @@ impl Watchers {
             lookout.spawn(self.clone().look_out());
             let Some(Err(panicked)) = lookout.join_next().await else { return };
             tracing::error!(%panicked, "the lookout for watched stocks fell over; there is another");
+            // One that falls over each time must not take a processor.
             sleep(LOOK_INTERVAL).await;
         }
     }

@@ -157,6 +157,7 @@ where
         running.spawn(run());
         if let Some(Err(panicked)) = running.join_next().await {
             tracing::error!(%panicked, "a lane fell over; it is set up again");
+            // Whatever made it fall may still be there.
             sleep(FALLEN_REST).await;
         }
     }

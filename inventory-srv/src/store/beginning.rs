@@ -6,6 +6,7 @@ use super::read::no_clock;
 use super::rows::{
     OrderRow, RequestRow, ReturnRow, StockRow, add_order, request_of, return_of, stock_of,
 };
+use super::script::all_answered;
 use super::session::{Value, Which};
 use super::statements::{LIST_MAX, PAIRS_MAX};
 use super::{KeptConnection, Reader, Records, Store, StoreError, Transaction, mysql};
@@ -121,21 +122,17 @@ async fn begin_in_one_go(
     // Of what a caller sent only digits get into it.
     let mut steps = sqlx::raw_sql(AssertSqlSafe(text)).fetch_many(connection);
     let read = async {
-        let mut answers = vec![Vec::new()];
+        let (mut answers, mut rows) = (Vec::new(), Vec::new());
         while let Some(step) = steps.try_next().await? {
-            match (step, answers.last_mut()) {
-                (Either::Right(row), Some(answer)) => answer.push(row),
-                _ => answers.push(Vec::new()),
+            match step {
+                Either::Right(row) => rows.push(row),
+                Either::Left(_) => answers.push(std::mem::take(&mut rows)),
             }
         }
         Ok(answers)
     };
     let answers = answered(read).await?;
-    // Behind the last statement stands an answer that none begins.
-    if answers.len() != kinds.len() + 1 {
-        let (sent, answered) = (kinds.len(), answers.len() - 1);
-        return Err(StoreError::Corrupt(format!("{answered} of {sent} statements were answered")));
-    }
+    all_answered(kinds.len(), answers.len())?;
     sort(kinds.into_iter().zip(answers))
 }
 

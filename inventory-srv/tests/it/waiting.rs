@@ -1,9 +1,10 @@
 //! Orders that wait for rows which somebody else holds, and what has passed by the time they get them.
 
-use crate::shop::{Backend, Blocker, Shop, refusal};
+use crate::shop::{Backend, Blocker, Shop, refusal, request};
 use futures::future::join_all;
 use inventory_srv::act::OrderAct;
 use inventory_srv::order::{Order, OrderSn};
+use proto::inventory::v1::batch_sell_result::Result as Outcome;
 use proto::inventory::v1::{ListLedgerRequest, OrderState, list_ledger_request::Filter};
 use srv_config::{InventoryHot, LockStrategy};
 use srv_runtime::Deadline;
@@ -129,6 +130,13 @@ async fn one_is_unreadable(backend: Backend) {
     }
     // o-3, in a state of a version to come.
     shop.tamper("UPDATE orders SET state = 9 WHERE order_sn = x'6f2d33'").await;
+    // All are looked up together, or as they come: whichever way the batches fall.
+    for _ in 0..20 {
+        let orders = (0..8).map(|n| request(&format!("o-{n}"), &[(1, 1)])).collect();
+        let results = shop.batch_sell(orders).await.unwrap().results;
+        let sold = results.iter().map(|entry| matches!(entry.result, Some(Outcome::Sold(_))));
+        assert_eq!(sold.collect::<Vec<_>>(), [true, true, true, false, true, true, true, true]);
+    }
     let blocker = Blocker::hold(&shop, 1).await;
     // The lane waits with the first one for the row, and the others are its next batch.
     let mut first = Box::pin(shop.sell("first", &[(1, 1)]));

@@ -1,4 +1,4 @@
-//! One batch: rows held first, then what queued meanwhile, decided act by act, written and committed once, answered.
+//! One batch: rows held first, then what queued for them, decided act by act, written and committed once, answered.
 
 use super::queue::{Job, Queue, Work};
 use super::{Caps, Lane, look_up};
@@ -39,13 +39,13 @@ pub(super) async fn run(
     caps: &Caps,
 ) -> usize {
     // Before the database's clock is read.
-    let begun = Instant::now();
-    let began = kept.begin_with(&lane.store, &needs).await;
-    let (count, worked) = work(lane, began, needs, begun, caps).await;
-    if let Err(left) = worked {
+    let seen = Instant::now();
+    let beginning = kept.begin_with(&lane.store, &needs).await;
+    let (count, worked) = work(lane, beginning, needs, seen, caps).await;
+    if let Err(refused) = worked {
         // The connection may be lost, or be in the middle of something.
         kept.give_back();
-        by_halves(lane, left).await;
+        by_halves(lane, refused).await;
     }
     count
 }
@@ -56,41 +56,42 @@ type Refused = Vec<Job>;
 /// Likewise, in a transaction that has just begun or could not.
 async fn work(
     lane: &Lane,
-    began: Result<Beginning<'_>, StoreError>,
-    mut needs: Needs,
-    begun: Instant,
+    beginning: Result<Beginning<'_>, StoreError>,
+    needs: Needs,
+    seen: Instant,
     caps: &Caps,
 ) -> (usize, Result<(), Refused>) {
     // Only now: what queued while we waited for the rows comes along.
     let (mut jobs, late) = lane.queue.take_fitting(&needs, caps);
-    let mut beginning = match began {
-        Ok(beginning) => beginning,
-        Err(error) => {
-            let failed = jobs.len() + late.len();
-            fail(jobs.into_iter().chain(late), error);
-            return (failed, Err(Refused::new()));
-        }
+    let beginning = match beginning {
+        Ok(beginning) => look_up_late(beginning, &late).await,
+        refused => refused,
     };
-    if late.len() > jobs.len() {
-        let mut more = Needs::default();
-        late.iter().for_each(|job| more.look_up_for(&job.needs));
-        jobs.extend(late);
-        match beginning.transaction.on().records(&more).await {
-            Ok(records) => beginning.records.add(records),
-            Err(error) => {
-                let failed = jobs.len();
-                return (failed, refuse(jobs, error));
-            }
+    jobs.extend(late);
+    let count = jobs.len();
+    let worked = match beginning {
+        Ok(beginning) if jobs.is_empty() => {
+            beginning.transaction.rollback().await;
+            Ok(())
         }
-        needs.look_up_for(&more);
-    } else {
-        lane.queue.put_back(late);
+        Ok(beginning) => settle(lane, beginning, needs.goods, seen, jobs).await,
+        Err(error) => refuse(jobs, error),
+    };
+    (count, worked)
+}
+
+/// Also reads what is on record about jobs that came too late for the first look.
+async fn look_up_late<'c>(
+    mut beginning: Beginning<'c>,
+    late: &[Job],
+) -> Result<Beginning<'c>, StoreError> {
+    if !late.is_empty() {
+        let mut needs = Needs::default();
+        late.iter().for_each(|job| needs.look_up_for(&job.needs));
+        let records = beginning.transaction.on().records(&needs).await?;
+        beginning.records.add(records);
     }
-    if jobs.is_empty() {
-        beginning.transaction.rollback().await;
-        return (0, Ok(()));
-    }
-    (jobs.len(), settle(lane, beginning, needs.goods, begun, jobs).await)
+    Ok(beginning)
 }
 
 /// Has jobs done on rows that are held.
@@ -98,10 +99,10 @@ async fn settle(
     lane: &Lane,
     beginning: Beginning<'_>,
     goods: BTreeSet<GoodsId>,
-    begun: Instant,
+    seen: Instant,
     jobs: Vec<Job>,
 ) -> Result<(), Refused> {
-    match decide_and_write(lane, beginning, goods, begun, &jobs).await {
+    match decide_and_write(lane, beginning, goods, seen, &jobs).await {
         Ok(outcomes) => {
             answer(&lane.queue, jobs, outcomes);
             Ok(())
@@ -129,9 +130,9 @@ async fn by_halves(lane: &Lane, refused: Refused) {
         for jobs in [jobs, half].into_iter().filter(|jobs| !jobs.is_empty()) {
             let mut needs = Needs::default();
             jobs.iter().for_each(|job| needs.need(&job.needs));
-            let begun = Instant::now();
+            let seen = Instant::now();
             let settled = match lane.store.begin_with(&needs).await {
-                Ok(beginning) => settle(lane, beginning, needs.goods, begun, jobs).await,
+                Ok(beginning) => settle(lane, beginning, needs.goods, seen, jobs).await,
                 Err(error) => refuse(jobs, error),
             };
             parts.extend(settled.err());
@@ -162,7 +163,7 @@ async fn decide_and_write(
     lane: &Lane,
     Beginning { mut transaction, shelf, records }: Beginning<'_>,
     goods: BTreeSet<GoodsId>,
-    begun: Instant,
+    seen: Instant,
     jobs: &[Job],
 ) -> Result<Vec<Outcome>, StoreError> {
     let mut round = round_of(goods, shelf, records);
@@ -171,7 +172,7 @@ async fn decide_and_write(
         outcomes.push(decide(&mut transaction.on(), &mut round, job).await?);
     }
     let sold_out = outcomes.iter().flat_map(Outcome::sold_out).collect();
-    let found = lane.sold_out.found(&mut transaction.on(), &round, sold_out, begun).await?;
+    let found = lane.sold_out.found(&mut transaction.on(), &round, sold_out, seen).await?;
     write(transaction, round).await?;
     lane.sold_out.remember(found);
     Ok(outcomes)

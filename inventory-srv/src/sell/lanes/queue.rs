@@ -72,6 +72,11 @@ impl Job {
         }
     }
 
+    /// The rows of all its goods are held.
+    fn fits(&self, held: &Needs) -> bool {
+        !self.is_unresolved && self.needs.goods.is_subset(&held.goods)
+    }
+
     fn lines(&self) -> usize {
         self.needs.goods.len().max(1)
     }
@@ -169,19 +174,24 @@ impl Queue {
         needs
     }
 
-    /// Takes the jobs, in their order, whose goods are all held; those that must wait head the next batch. First those
-    /// about which everything was looked up, then those that came too late for that. A job whose caller is gone or
-    /// whose deadline has passed is not begun; nor, while more wait than a batch takes, is one that would be answered
-    /// too late: it would only have the place of one that is in time.
+    /// Takes the jobs, in their order, whose goods are all held; those that must wait head the next batch. A job whose
+    /// caller is gone or whose deadline has passed is not begun; nor, while more wait than a batch takes, is one that
+    /// would be answered too late: it would only have the place of one that is in time.
+    ///
+    /// The first list are those about which everything was looked up. Those that came too late for that wait for the
+    /// next batch, unless they are the most, as where the rows were waited for: then they are the second list, because
+    /// one more look is less than one more batch.
     pub(super) fn take_fitting(&self, held: &Needs, caps: &Caps) -> (Vec<Job>, Vec<Job>) {
         let mut waiting = self.lock();
         let mut too_late = Instant::now();
         if waiting.jobs.len() > caps.jobs {
             too_late += waiting.pace.batch();
         }
-        let (mut taken, mut late, mut passed_over) = (Vec::new(), Vec::new(), VecDeque::new());
-        let mut lines = 0;
-        while let Some(job) = waiting.jobs.pop_front() {
+        let (mut taken, mut left) = (Vec::new(), VecDeque::new());
+        let (mut late, mut lines) = (0, 0);
+        while taken.len() + late < caps.jobs
+            && let Some(job) = waiting.jobs.pop_front()
+        {
             if job.is_abandoned() {
                 continue;
             }
@@ -189,25 +199,25 @@ impl Queue {
                 job.fail(Setback::DeadlinePassed);
                 continue;
             }
-            let fits = !job.is_unresolved && job.needs.goods.is_subset(&held.goods);
-            if fits && lines + job.lines() <= caps.lines {
-                lines += job.lines();
-                if held.looks_up(&job.needs) {
-                    taken.push(job)
-                } else {
-                    late.push(job)
-                }
-                if taken.len() + late.len() == caps.jobs {
-                    break;
-                }
+            let fits = job.fits(held) && lines + job.lines() <= caps.lines;
+            lines += if fits { job.lines() } else { 0 };
+            if fits && held.looks_up(&job.needs) {
+                taken.push(job);
             } else {
-                passed_over.push_back(job);
+                late += usize::from(fits);
+                left.push_back((job, fits));
             }
         }
-        while let Some(job) = passed_over.pop_back() {
-            waiting.jobs.push_front(job);
+        let takes_late = late > taken.len();
+        let mut more = VecDeque::new();
+        while let Some((job, fits)) = left.pop_back() {
+            if takes_late && fits {
+                more.push_front(job);
+            } else {
+                waiting.jobs.push_front(job);
+            }
         }
-        (taken, late)
+        (taken, more.into())
     }
 
     /// Puts jobs back to the head, in their order.

@@ -1,5 +1,5 @@
 use super::*;
-use crate::order::{GoodsId, Order};
+use crate::order::{GoodsId, Key, Order};
 
 const CAPS: Caps = Caps { jobs: 2, lines: 10, goods: 10 };
 const BATCH: Duration = Duration::from_secs(10);
@@ -148,15 +148,22 @@ fn an_order_whose_caller_is_gone_is_not_begun() {
 }
 
 #[test]
-fn who_came_after_the_look_up_is_told_apart() {
-    let (queue, mut callers) = queue_of(&[&[1]]);
-    let needs = queue.needs_of_next_batch(&CAPS);
-    let (late, caller) = job("late", &[1], 60);
-    callers.push(caller);
-    assert!(queue.push(late, &ROOMY).is_ok());
-    let (taken, late) = queue.take_fitting(&needs, &CAPS);
-    assert_eq!(
-        (numbers(&taken), numbers(&late)),
-        (vec!["o-0".to_owned()], vec!["late".to_owned()])
-    );
+fn who_came_after_the_look_up_waits_in_line_unless_most_did() {
+    let (queue, _callers) = queue_of(&[&[1], &[1, 2], &[1], &[1], &[1]]);
+    let caps = Caps { jobs: 10, lines: 10, goods: 10 };
+    let held = |numbers: &[&str]| {
+        let orders = numbers.iter().map(|sn| Key::from_record((*sn).to_owned())).collect();
+        Needs { goods: goods(&[1]), orders, ..Needs::default() }
+    };
+    let take = |held: &Needs| {
+        let (taken, late) = queue.take_fitting(held, &caps);
+        (numbers(&taken), numbers(&late))
+    };
+    // One came late; it stays behind the one whose goods are not held.
+    let (taken, late) = take(&held(&["o-0", "o-2", "o-3"]));
+    assert_eq!((taken, late), (["o-0", "o-2", "o-3"].map(str::to_owned).into(), Vec::new()));
+    assert_eq!(numbers(queue.lock().jobs.make_contiguous()), ["o-1", "o-4"]);
+    // Nothing else fits: it is all there is.
+    assert_eq!(take(&held(&["o-1"])), (Vec::new(), vec!["o-4".to_owned()]));
+    assert_eq!(numbers(queue.lock().jobs.make_contiguous()), ["o-1"]);
 }
