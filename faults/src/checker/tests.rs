@@ -241,6 +241,33 @@ fn what_is_open_may_be_so_or_not_and_comes_about_at_any_time() {
     assert_eq!(world.found(), [Invariant::OneAnswer]);
 }
 
+#[test]
+fn a_call_that_is_refused_may_have_done_itself_what_closed_it_to_its_next_attempt() {
+    let sell = || Act::Sell(lines(&[(1, 1)]));
+    let mut world = World::default();
+    world.row(1, None, SET, 5);
+    // An attempt of this is done and not heard of; the order is given back; the next attempt finds it closed.
+    world.call("x", sell(), refused("ORDER_ALREADY_CLOSED"));
+    world.row(1, Some("x"), kind::SELL, -1);
+    world.call("x", Act::Reback, done(OrderState::Returned));
+    world.row(1, Some("x"), kind::REBACK, 1);
+    world.line("x", 1, 1, 1);
+    world.books.orders.insert("x".into(), state::RETURNED);
+    let reback = world.history.calls[1].began;
+    world.history.calls[1].began = world.history.calls[0].began;
+    // Somebody else is answered in between, and at the end the same is sent again.
+    world.call("y", sell(), done(OrderState::Confirmed));
+    world.row(1, Some("y"), kind::SELL, -1);
+    world.line("y", 1, 1, 0);
+    world.books.orders.insert("y".into(), state::CONFIRMED);
+    world.call("x", sell(), open());
+    assert_eq!(world.found(), []);
+    // Sent after its order was answered as given back, it cannot have been the one that took.
+    world.history.calls[0].began = reback + Duration::from_millis(30);
+    world.history.calls[0].ended = reback + Duration::from_millis(38);
+    assert_ne!(world.found(), []);
+}
+
 /// An order that is held for 50 ms, and confirmed or refused so many milliseconds after that was answered.
 fn confirmed(later: u64, told: Told, clock: Clock) -> Vec<Invariant> {
     let mut world = World::default();

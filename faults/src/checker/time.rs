@@ -57,13 +57,15 @@ fn written<'b>(
         return always;
     };
     let does = |act: &Act| match act {
-        Act::Sell(_) | Act::Confirm => row.kind == kind::SELL,
+        Act::Sell(lines) => row.kind == kind::SELL && lines.contains_key(&row.goods),
+        Act::Confirm => row.kind == kind::SELL,
         Act::Reback => row.kind == kind::REBACK,
         Act::GiveBack(_, lines) => row.kind == kind::REBACK && lines.contains_key(&row.goods),
         Act::Hold(..) | Act::Cancel => false,
     };
-    let can_have =
-        |call: &&&Call| does(&call.act) && !matches!(call.told, Told::Refused(_) | Told::Undone(_));
+    // One that is refused, too: an attempt of it that was not heard of may have done it, and its next attempt met an
+    // order that somebody had closed meanwhile.
+    let can_have = |call: &&&Call| does(&call.act) && !matches!(call.told, Told::Undone(_));
     let began = calls.iter().filter(can_have).map(|call| call.began).min();
     let says_so = |call: &&&Call| {
         is_only && does(&call.act) && matches!(call.told, Told::Acknowledged { .. })
