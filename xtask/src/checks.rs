@@ -8,7 +8,7 @@ use crate::{
     progress, workspace,
 };
 use anyhow::{Result, bail, ensure};
-use std::process::Command;
+use std::{num::NonZeroUsize, process::Command};
 
 /// Whether an error carries the stack of its origin, which is that of the runtime: forty lines that hide one sentence.
 /// A panic still shows its own.
@@ -17,6 +17,11 @@ const BACKTRACE: &str = "RUST_LIB_BACKTRACE";
 /// How long one program of tests may run: twice what the longest needs on a slow machine. One test that hangs would
 /// otherwise hold up everything for ever. libtest has said its name by then.
 const PROGRAM_MAX: &str = "30m";
+
+/// How many tests of a program run at a time, if the caller does not say.
+const THREADS: &str = "RUST_TEST_THREADS";
+/// Two on each processor: about half of the time a test waits for a clock, a disk or another process.
+const TESTS_PER_PROCESSOR: usize = 2;
 
 /// What `test` runs.
 #[derive(clap::Args)]
@@ -57,7 +62,7 @@ fn all(filter: Option<&str>) -> Result<()> {
     build_tests(&TESTS)?;
     let mut cargo = bounded_tests(&TESTS);
     // One broken crate must not hide what else is broken.
-    cargo.arg("--no-fail-fast").args(filter);
+    cargo.arg("--no-fail-fast").args(filter).env(THREADS, threads().to_string());
     progress::show("run the tests", "`cargo xtask test NAME` runs one again", || {
         failures::repeat(cargo, workspace::run)
     })
@@ -78,6 +83,12 @@ pub fn e2e(filter: Option<&str>) -> Result<()> {
     progress::show("run the tests on the node", "`cargo xtask e2e NAME` runs one again", || {
         failures::repeat(cargo, |cargo| node.run(cargo))
     })
+}
+
+fn threads() -> usize {
+    let said = std::env::var(THREADS).ok().and_then(|said| said.parse().ok());
+    let processors = || std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
+    said.unwrap_or_else(|| TESTS_PER_PROCESSOR * processors())
 }
 
 /// A cargo that runs these tests, none of their programs longer than [`PROGRAM_MAX`].
