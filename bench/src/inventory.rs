@@ -43,7 +43,7 @@ pub(crate) struct Arguments {
     /// Also draws the rows as an SVG chart into FILE
     #[arg(long, value_name = "FILE")]
     svg: Option<PathBuf>,
-    /// Only rows whose id begins so, such as P1; may be given several times
+    /// Only rows whose id begins so, such as P1@; may be given several times
     #[arg(long, value_name = "ID")]
     only: Vec<String>,
 }

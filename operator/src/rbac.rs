@@ -15,7 +15,7 @@ const RULES: [(&str, &[&str], &[&str]); 12] = [
     (crds::GROUP, OWN_STATUS, &["patch"]),
     // Owner references that block a foreground deletion ask for this where the API server checks them.
     (crds::GROUP, OWN_FINALIZERS, &["update"]),
-    // The children.
+    // The children, and those that are to come: revisions, autoscalers, network policies.
     ("", &["configmaps", "serviceaccounts", "services"], CHILD),
     ("apps", &["controllerrevisions", "deployments"], CHILD),
     ("autoscaling", &["horizontalpodautoscalers"], CHILD),

@@ -18,7 +18,7 @@ pub struct Arguments {
     /// inventory: also draw the table into FILE as SVG
     #[arg(long, value_name = "FILE")]
     svg: Option<PathBuf>,
-    /// inventory: only rows whose id begins with ID, such as P1 (may be given several times)
+    /// inventory: only rows whose id begins with ID, such as P1@ (may be given several times)
     #[arg(long, value_name = "ID")]
     only: Vec<String>,
     /// inventory: the strategy that is measured as ours, in place of groupCommit

@@ -38,7 +38,7 @@ helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version }}
 - apiGroups: [shopkeeper.dev]
   resources: [goodsservices/finalizers, inventoryservices/finalizers]
   verbs: [update]
-# The children: pods and how they are reached.
+# The children: pods and how they are reached. Revisions, autoscalers and network policies are to come.
 - apiGroups: [apps]
   resources: [deployments, controllerrevisions]
   verbs: [get, list, watch, create, patch, delete]
