@@ -2,6 +2,7 @@
 
 use crate::shop::{Client, client, reason, request};
 use proto::inventory::v1::{GetStockRequest, SetStockRequest, WatchStockRequest};
+use srv_config::LockStrategy;
 use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -150,6 +151,50 @@ async fn a_watch_outlives_the_deadline_of_calls_and_ends_at_the_stop_without_hol
     assert_eq!((end.code(), reason(&end).as_str()), (tonic::Code::Unavailable, "STOPPING"));
     assert!(stopping.await.unwrap().success());
     assert!(begun.elapsed() < PATIENCE, "the watch held the stop up");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stop_while_the_database_hangs_ends_in_time_and_loses_nothing_that_was_acknowledged() {
+    let server = MariaDb::start();
+    for strategy in [LockStrategy::GroupCommit, LockStrategy::RowLock, LockStrategy::Conditional] {
+        let folder = tempfile::tempdir().unwrap();
+        let config = folder.path().join("config");
+        let restart = "restart: {drainDelaySeconds: 0, drainSeconds: 1}";
+        mount(&config, 1, &format!("lockStrategy: {}\n{restart}\n", strategy.as_str()));
+        let url = server.fresh_database();
+        let options = ["--config-dir", config.to_str().unwrap(), "--database-url", &url];
+        let migrate = ["migrate", "--database-url", &url];
+        assert!(command(folder.path(), &migrate).status().unwrap().success());
+        let program = Program::start(folder.path(), &[&options[..], &FREE_PORTS].concat());
+        let mut client = program.client();
+        let stock = SetStockRequest { goods_id: 1, on_hand: 5, ..Default::default() };
+        client.set_stock(stock).await.unwrap();
+        client.sell(request("o-1", &[(1, 2)])).await.unwrap();
+        server.pause();
+        let mut hanging = client.clone();
+        let hanging = hanging.sell(request("o-2", &[(1, 1)]));
+        tokio::pin!(hanging);
+        assert!(futures::poll!(&mut hanging).is_pending());
+        // Sent after it over the same connection, and answered: so it has come, too.
+        client.sell(request("o-3", &[])).await.unwrap_err();
+        let begun = Instant::now();
+        let stopping = tokio::task::spawn_blocking(|| program.terminate());
+        hanging.await.unwrap_err();
+        assert!(stopping.await.unwrap().success());
+        // A pod's grace is 15 seconds more than its drain; five of them must be left.
+        assert!(
+            begun.elapsed() < Duration::from_secs(1 + 10),
+            "{strategy:?}: {:?}",
+            begun.elapsed()
+        );
+        server.resume();
+        let program = Program::start(folder.path(), &[&options[..], &FREE_PORTS].concat());
+        let mut client = program.client();
+        assert!(client.sell(request("o-1", &[(1, 2)])).await.unwrap().into_inner().replayed);
+        client.sell(request("o-2", &[(1, 1)])).await.unwrap();
+        let stock = client.get_stock(GetStockRequest { goods_id: 1 }).await.unwrap();
+        assert_eq!(stock.into_inner().stock.unwrap().on_hand, 2, "{strategy:?}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -117,7 +117,7 @@ fn a_pod_is_given_longer_to_end_than_it_takes_to_drain() {
         );
         let children = built::<GoodsService>(&spec);
         let pod = children.deployment.under(&account()).spec.unwrap().template.spec.unwrap();
-        assert!(pod.termination_grace_period_seconds.unwrap() > delay + drain + 5);
+        assert!(pod.termination_grace_period_seconds.unwrap() >= delay + drain + 7 + 5);
     }
 }
 

@@ -66,7 +66,7 @@ async fn every_field_of_the_workload_reaches_a_child() {
     changed(json!({"redis": redis}), &at("volumes/3/secret"), mounted("redis", "url")).await;
     let restart = |fields: Value| json!({"config": {"restart": fields}});
     let drain = restart(json!({"drainDelaySeconds": 1, "drainSeconds": 2}));
-    changed(drain, &at("terminationGracePeriodSeconds"), json!(13)).await;
+    changed(drain, &at("terminationGracePeriodSeconds"), json!(18)).await;
     let port = |number: u32| at(&format!("containers/0/ports/{number}/containerPort"));
     changed(restart(json!({"grpcPort": 6000})), &port(0), json!(6000)).await;
     changed(restart(json!({"adminPort": 6001})), &port(1), json!(6001)).await;
