@@ -84,6 +84,10 @@ fn definition(crd: CustomResourceDefinition, rules: &[Rule]) -> Value {
     if spec["required"].as_array().is_some_and(Vec::is_empty) {
         spec.as_object_mut().expect("spec is an object").remove("required");
     }
+    // As in a pod, where a name that stands twice is refused with an error that nobody could tell from a fault.
+    let secrets = &mut schema["properties"]["spec"]["properties"]["imagePullSecrets"];
+    secrets["x-kubernetes-list-type"] = json!("map");
+    secrets["x-kubernetes-list-map-keys"] = json!(["name"]);
     let status = &mut schema["properties"]["status"]["properties"];
     status["conditions"]["x-kubernetes-list-type"] = json!("map");
     status["conditions"]["x-kubernetes-list-map-keys"] = json!(["type"]);

@@ -25,7 +25,7 @@ use kube::{
     runtime::events::{Event, EventType},
 };
 use serde_json::json;
-use srv_config::ServiceConfig as _;
+use srv_config::{Revision, ServiceConfig as _};
 
 pub(crate) use unreadable::unreadable;
 
@@ -96,19 +96,30 @@ fn status<S: ManagedService>(
 ) -> ServiceStatus {
     let service = &*observed.service;
     let name = service.name_any();
-    let revision = applied.config_map.as_deref().and_then(revision_of);
+    let revision = revision_in_force(observed, applied);
     let fold = acknowledgements::fold(observed, revision.as_ref());
     let pods = applied.deployment.as_deref().and_then(|deployment| deployment.status.as_ref());
     let port = service.config().restart().grpc_port;
     ServiceStatus {
         observed_generation: service.meta().generation,
-        conditions: conditions::of(observed, applied, &fold, now),
+        conditions: conditions::of(observed, applied, revision.as_ref(), &fold, now),
         endpoint: Some(format!("{name}.{}.svc:{port}", service.namespace().unwrap_or_default())),
         replicas: Some(pods.and_then(|pods| pods.replicas).unwrap_or(0)),
         ready_replicas: Some(pods.and_then(|pods| pods.ready_replicas).unwrap_or(0)),
         selector: Some(names::query(&names::selector::<S>(&name))),
         config: revision.map(|revision| config_status(revision.to_string(), fold)),
     }
+}
+
+/// The revision that the pods are to run. Where there is no ConfigMap, as while somebody else's object has its name,
+/// the newest that is remembered: what forgets it here begins to count anew, and pods take no revision of a lower
+/// number.
+fn revision_in_force<S: ManagedService>(
+    observed: &Observed<S>,
+    applied: &Applied,
+) -> Option<Revision> {
+    let written = applied.config_map.as_deref().and_then(revision_of);
+    written.or_else(|| observed.newest_revision())
 }
 
 fn config_status(revision: String, fold: Fold) -> ConfigStatus {

@@ -4,16 +4,13 @@ use super::{
     acknowledgements::Fold,
     pods::{self, Trouble},
 };
-use crate::{
-    apply::Applied,
-    dereference::{Observed, revision_of},
-    obstacle::Obstacle,
-};
+use crate::{apply::Applied, dereference::Observed, obstacle::Obstacle};
 use crds::ManagedService;
 use k8s_openapi::{
     api::apps::v1::Deployment,
     apimachinery::pkg::apis::meta::v1::{Condition, Time},
 };
+use srv_config::Revision;
 
 /// Sums up: everything is as the spec asks.
 pub(super) const READY: &str = "Ready";
@@ -38,28 +35,42 @@ const HARMLESS: [&str; 4] = ["NotPaused", "RollingOut", "AwaitingPods", "ScaledT
 pub(super) fn of<S: ManagedService>(
     observed: &Observed<S>,
     applied: &Applied,
+    revision: Option<&Revision>,
     fold: &Fold,
     now: Time,
 ) -> Vec<Condition> {
     let before = observed.service.status().map_or(&[][..], |status| &status.conditions);
-    let rollout = Rollout::of(applied.deployment.as_deref(), observed.service.workload().replicas);
+    let is_paused = applied.obstacle == Some(Obstacle::Paused);
+    let deployment = applied.deployment.as_deref();
+    let asked = observed.service.workload().replicas;
+    // What a paused resource asks for is not carried out, so all but `Paused` is about what was asked before.
+    let asked = replicas_of(deployment).filter(|_| is_paused).unwrap_or(asked);
+    let generation = observed.service.meta().generation;
+    let carried_out = before.iter().find(|condition| condition.type_ == READY);
+    let carried_out = carried_out.and_then(|condition| condition.observed_generation);
+    let carried_out = carried_out.filter(|_| is_paused).or(generation);
+    let rollout = Rollout::of(deployment, asked);
     let trouble = pods::trouble(&observed.pods);
     let ready = ready(applied.obstacle.as_ref(), &rollout, trouble.as_ref(), fold);
     let paused = match &applied.obstacle {
         Some(obstacle @ Obstacle::Paused) => ("True", obstacle.reason(), obstacle.message()),
         _ => ("False", "NotPaused", "changes are carried out".to_owned()),
     };
-    let mut conditions = Conditions::new(before, observed.service.meta().generation, now);
+    let mut conditions = Conditions::new(before, carried_out, now);
     for (kind, (status, reason, message)) in [
         (READY, ready),
         (AVAILABLE, available(&rollout)),
         (PROGRESSING, progressing(&rollout, trouble.as_ref())),
-        (CONFIG_APPLIED, config_applied(applied, fold)),
-        (PAUSED, paused),
+        (CONFIG_APPLIED, config_applied(applied, revision, fold)),
     ] {
         conditions = conditions.with(kind, status, reason, message);
     }
-    conditions.done()
+    let (status, reason, message) = paused;
+    conditions.about(generation).with(PAUSED, status, reason, message).done()
+}
+
+fn replicas_of(deployment: Option<&Deployment>) -> Option<i32> {
+    deployment?.spec.as_ref()?.replicas
 }
 
 type Verdict = (&'static str, &'static str, String);
@@ -147,11 +158,10 @@ fn progressing(rollout: &Rollout, trouble: Option<&Trouble>) -> Verdict {
     }
 }
 
-fn config_applied(applied: &Applied, fold: &Fold) -> Verdict {
+fn config_applied(applied: &Applied, revision: Option<&Revision>, fold: &Fold) -> Verdict {
     if let Some(obstacle @ Obstacle::InvalidConfig(_)) = &applied.obstacle {
         return ("False", obstacle.reason(), obstacle.message());
     }
-    let revision = applied.config_map.as_deref().and_then(revision_of);
     let revision =
         revision.map_or_else(|| "no revision yet".to_owned(), |it| format!("revision {it}"));
     let ratio = format!("{} serving pods run {revision}", fold.ratio());
@@ -203,6 +213,21 @@ impl<'a> Conditions<'a> {
     /// Conditions about `generation`, after those `before`.
     pub(super) fn new(before: &'a [Condition], generation: Option<i64>, now: Time) -> Self {
         Self { before, generation, now, done: Vec::new() }
+    }
+
+    /// Those that follow are about this generation.
+    pub(super) fn about(self, generation: Option<i64>) -> Self {
+        Self { generation, ..self }
+    }
+
+    /// Those of before that are not told anew, as they were.
+    pub(super) fn with_the_others(mut self) -> Self {
+        for old in self.before {
+            if !self.done.iter().any(|told| told.type_ == old.type_) {
+                self.done.push(old.clone());
+            }
+        }
+        self
     }
 
     /// One more.

@@ -30,11 +30,13 @@ pub(crate) async fn unreadable<S: ManagedService>(
             "Unreadable",
             format!("this operator cannot read the resource; apply the CRD of its version and mend the spec: {error}"),
         )
+        // Its children go on, and whatever reads the rest of the status with them: an autoscaler, above all.
+        .with_the_others()
         .done();
     let status = ServiceStatus {
         observed_generation: metadata.generation,
         conditions,
-        ..ServiceStatus::default()
+        ..before.clone().unwrap_or_default()
     };
     if before.as_ref() == Some(&status) {
         return Ok(());

@@ -1,8 +1,12 @@
 //! A change of configuration: one revision, no restart; or a restart and nothing else.
 
 use crate::world::{World, mysql, sqlite, with};
+use crds::InventoryService;
 use k8s_openapi::api::{apps::v1::Deployment, core::v1::ConfigMap};
-use kube::ResourceExt;
+use kube::{
+    ResourceExt,
+    api::{DeleteParams, Patch, PatchParams},
+};
 use serde_json::{Value, json};
 
 fn revision(config_map: &ConfigMap) -> &str {
@@ -49,6 +53,45 @@ async fn a_hot_change_is_one_new_revision_and_touches_no_pod() {
         .filter(|write| write.resource != "inventoryservices/status" && write.resource != "events")
         .collect();
     assert_eq!(children.len(), 1, "{children:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_number_goes_on_after_the_config_map_was_lost() {
+    let world = World::new("config-not-owned").await;
+    for level in ["debug", "info"] {
+        world.inventory("inventory", configured(json!({"logLevel": level}))).await;
+        let is_told = format!("logLevel: {level}");
+        world
+            .until_is::<ConfigMap>("inventory-config", |now| {
+                now.data.as_ref().unwrap()["config.yaml"].contains(&is_told)
+            })
+            .await;
+    }
+    world.until_quiet().await;
+    let before = world.until_there::<ConfigMap>("inventory-config").await;
+    assert_eq!(number(&before), 2);
+    // As after a restored backup: it is there and nobody's, and the condition says to delete it.
+    let config_maps = world.api::<ConfigMap>();
+    let nobodys = Patch::Merge(json!({"metadata": {"ownerReferences": null}}));
+    config_maps.patch("inventory-config", &PatchParams::default(), &nobodys).await.unwrap();
+    let has_conflict = |service: &InventoryService| {
+        let conditions = service.status.iter().flat_map(|status| &status.conditions);
+        conditions.into_iter().any(|condition| condition.reason == "NameConflict")
+    };
+    world.until_is::<InventoryService>("inventory", has_conflict).await;
+    config_maps.delete("inventory-config", &DeleteParams::default()).await.unwrap();
+    world.inventory("inventory", configured(json!({"logLevel": "warn"}))).await;
+    let after = world
+        .until_is::<ConfigMap>("inventory-config", |now| {
+            now.data.as_ref().unwrap()["config.yaml"].contains("logLevel: warn")
+        })
+        .await;
+    assert!(
+        number(&after) > 2,
+        "{} after {}: no pod takes that",
+        revision(&after),
+        revision(&before)
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -99,7 +142,7 @@ async fn a_restart_field_changes_the_template_by_its_annotation_alone() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_number_survives_the_loss_of_the_configmap_and_of_the_operator() {
-    let mut world = World::new("config-lost").await;
+    let mut world = World::new("config-not-ours").await;
     for level in ["info", "debug", "warn"] {
         world.inventory("inventory", configured(json!({"logLevel": level}))).await;
         world

@@ -199,6 +199,13 @@ async fn tells_it_once(
     services: &Api<DynamicObject>,
     before: &serde_json::Value,
 ) {
+    // What it said while it could read the resource.
+    let said = json!({"status": {"selector": "of=before", "conditions": [before, {
+        "type": "Available", "status": "True", "reason": "Serving", "message": "1 of 1 pods are ready",
+        "lastTransitionTime": "2026-01-01T00:00:00Z",
+    }]}});
+    let said = Patch::Merge(said);
+    services.patch_status("unreadable", &PatchParams::default(), &said).await.unwrap();
     // A child of its calls the operator again, at a later second; it has said everything.
     tokio::time::sleep(Duration::from_millis(1100)).await;
     let mark = control_plane.audit().mark();
@@ -219,6 +226,9 @@ async fn tells_it_once(
     })
     .await;
     assert_eq!(after["lastTransitionTime"], before["lastTransitionTime"]);
+    let service = services.get("unreadable").await.unwrap();
+    assert_eq!(service.data.pointer("/status/selector"), Some(&json!("of=before")));
+    assert_eq!(service.data.pointer("/status/conditions/1/type"), Some(&json!("Available")));
     tokio::time::sleep(Duration::from_secs(1)).await;
     let written: Vec<_> = control_plane.audit().writes_since(mark).unwrap();
     let told = written.iter().filter(|write| write.resource == "inventoryservices/status");

@@ -34,6 +34,16 @@ async fn a_spec_without_a_database_or_with_two_is_refused() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_pull_secret_that_stands_twice_is_refused() {
+    let world = World::without_operator("refusals-twice").await;
+    let twice = json!({"imagePullSecrets": [{"name": "a"}, {"name": "b"}, {"name": "a"}]});
+    says(
+        &refused(&world, "inventory", with(sqlite(), twice)).await,
+        &["spec.imagePullSecrets", "duplicate entries"],
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn which_database_cannot_be_changed() {
     let world = World::without_operator("refusals-move").await;
     world.inventory("inventory", sqlite()).await;

@@ -255,6 +255,14 @@ async fn while_paused_nothing_changes_but_the_status() {
         .filter(|write| write.resource != "inventoryservices/status" && write.resource != "events")
         .collect();
     assert!(written.is_empty(), "{written:?}");
+    // What is told is about what was asked before: `kubectl wait` must not take it for what is asked now.
+    let service = world.until_there::<InventoryService>("inventory").await;
+    let told_of = |kind: &str| condition(&service, kind).observed_generation;
+    assert_eq!(told_of("Paused"), changed.metadata.generation);
+    for kind in ["Ready", "Available", "Progressing", "ConfigApplied"] {
+        assert_eq!(told_of(kind), Some(1), "{kind}");
+    }
+    assert!(condition(&service, "Ready").message.contains("of 2 pods"), "{service:?}");
     let changed = with(mysql(2), json!({"replicas": 4}));
     world.inventory("inventory", changed).await;
     until(&world, |service| is(service, "Paused", "False", "NotPaused")).await;
