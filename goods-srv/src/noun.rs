@@ -93,10 +93,10 @@ pub struct Etag(Option<i64>);
 
 impl Etag {
     /// The etag of a request; an empty one is none.
-    pub fn parse(etag: &str) -> Self {
-        Self((!etag.is_empty()).then(|| {
-            etag.strip_prefix('v').and_then(|version| version.parse().ok()).unwrap_or(NO_VERSION)
-        }))
+    pub fn parse(text: &str) -> Self {
+        let version: Option<i64> = text.strip_prefix('v').and_then(|version| version.parse().ok());
+        let ours = version.filter(|version| Self::of(*version) == text);
+        Self((!text.is_empty()).then(|| ours.unwrap_or(NO_VERSION)))
     }
 
     /// What the wire calls this version.
@@ -107,5 +107,18 @@ impl Etag {
     /// The caller does not mind which version it is, or it is the one that the caller has seen.
     pub fn allows(self, version: i64) -> bool {
         self.0.is_none_or(|seen| seen == version)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_an_etag_that_we_gave_out_stands_for_a_version() {
+        assert!(Etag::parse("").allows(7) && Etag::parse(&Etag::of(7)).allows(7));
+        for other in ["v8", "v07", "v+7", "7", "v", "v7x", "V7"] {
+            assert!(!Etag::parse(other).allows(7), "{other:?}");
+        }
     }
 }

@@ -68,38 +68,41 @@ impl Store {
         self.statements.load(Ordering::Relaxed)
     }
 
-    /// Makes a change, durable when this returns. A caller that goes away does not cancel it half way.
+    /// Makes a change, durable when this returns. A caller that goes away does not cancel it half way; one that goes
+    /// away before its turn leaves it undone.
     pub async fn write<W: Write>(&self, write: W) -> Result<W::Done, Error> {
-        let store = self.clone();
-        detached(async move {
-            let until = Instant::now() + ATTEMPTS_BOUND;
-            for _ in 1..ATTEMPTS_MAX {
-                match store.attempt(&write).await {
-                    Err(Error::Store(StoreError::Conflict(error))) if Instant::now() < until => {
-                        tracing::debug!(%error, "another writer was in the way; trying again");
-                    }
-                    outcome => return outcome,
+        let write = Arc::new(write);
+        let until = Instant::now() + ATTEMPTS_BOUND;
+        for _ in 1..ATTEMPTS_MAX {
+            match self.attempt(&write).await {
+                Err(Error::Store(StoreError::Conflict(error))) if Instant::now() < until => {
+                    tracing::debug!(%error, "another writer was in the way; trying again");
                 }
-                let pause = rand::rng().random_range(1..=PAUSE_MILLISECONDS_MAX);
-                tokio::time::sleep(Duration::from_millis(pause)).await;
+                outcome => return outcome,
             }
-            store.attempt(&write).await
-        })
-        .await
+            let pause = rand::rng().random_range(1..=PAUSE_MILLISECONDS_MAX);
+            tokio::time::sleep(Duration::from_millis(pause)).await;
+        }
+        self.attempt(&write).await
     }
 
-    async fn attempt<W: Write>(&self, write: &W) -> Result<W::Done, Error> {
+    async fn attempt<W: Write>(&self, write: &Arc<W>) -> Result<W::Done, Error> {
+        // Not detached yet: who does not wait for a connection any more must not have others wait behind him.
         let mut transaction = Transaction::begin(&self.database, &self.statements).await?;
-        match write.run(&mut transaction.session()).await {
-            Ok(done) => {
-                transaction.commit().await?;
-                Ok(done)
+        let write = Arc::clone(write);
+        detached(async move {
+            match write.run(&mut transaction.session()).await {
+                Ok(done) => {
+                    transaction.commit().await?;
+                    Ok(done)
+                }
+                Err(error) => {
+                    transaction.rollback().await;
+                    Err(error)
+                }
             }
-            Err(error) => {
-                transaction.rollback().await;
-                Err(error)
-            }
-        }
+        })
+        .await
     }
 
     /// A connection for reading what is committed, statement by statement.
