@@ -53,6 +53,9 @@ pub enum Undone {
     MoreExpired,
     /// It touches goods whose rows are not held: hold them and ask again.
     NotHeld,
+    /// Its order took goods that have no stock row: a fault of the books, as where a copy was broken off. What is read
+    /// agrees with itself again after a repair.
+    WithoutStock(GoodsId),
 }
 
 /// Why an act is refused.
@@ -148,6 +151,9 @@ impl Round {
         if !is_held {
             return Err(Undone::NotHeld);
         }
+        if !matches!(act, OrderAct::Sell(_)) {
+            self.all_on_the_shelf(act.sn())?;
+        }
         match act {
             OrderAct::Sell(order) => self.sell(order),
             OrderAct::Confirm { sn, reacquire } => self.confirm(sn, *reacquire),
@@ -164,6 +170,13 @@ impl Round {
             return Err(Undone::NotHeld);
         }
         self.change(act)
+    }
+
+    /// Whether all that an order on record took has a stock row.
+    fn all_on_the_shelf(&self, sn: &OrderSn) -> Result<(), Undone> {
+        let taken = self.held.orders.get(sn).into_iter().flat_map(KnownOrder::goods);
+        let mut missing = taken.filter(|goods| !self.held.shelf.0.contains_key(goods));
+        missing.next().map_or(Ok(()), |goods| Err(Undone::WithoutStock(goods)))
     }
 
     /// What is answered about an order that is on record now.

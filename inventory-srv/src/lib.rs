@@ -25,6 +25,7 @@ pub mod watch;
 pub mod error;
 pub mod patience;
 pub mod store;
+mod supervise;
 
 use sell::Lanes;
 use sell::redis_lock::Locks;

@@ -109,7 +109,7 @@ impl Patience {
     /// Returns after a pause if the attempt may be made again; otherwise says what the caller is told.
     ///
     /// An attempt whose COMMIT got no answer may be made again because every attempt looks its key up first: if it was
-    /// committed, the next attempt waits for its rows and finds it.
+    /// committed, the next attempt finds it, at the latest when it meets its own key as it writes.
     pub async fn bear(&mut self, setback: impl Into<Setback>) -> Result<(), Error> {
         let setback = setback.into();
         let borne = match setback.remedy() {

@@ -11,6 +11,7 @@ use crate::decide::Changes;
 use crate::order::{GoodsId, Key, OrderSn};
 use crate::record::{Kind, KnownOrder, LedgerRow, Milliseconds};
 use crate::store::{DELETED_MAX, OPENED_MAX, Opening, Store, StoreError};
+use crate::supervise::supervise;
 use srv_runtime::detached;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -34,6 +35,10 @@ pub struct Purged {
 impl Inventory {
     /// Purges for ever; ends when it is dropped.
     pub async fn purge(self) {
+        supervise("the purger", || self.clone().keep_purging()).await;
+    }
+
+    async fn keep_purging(self) {
         loop {
             // Replicas that started together do not purge together.
             tokio::time::sleep(REST.mul_f64(0.5 + rand::random::<f64>())).await;
@@ -93,7 +98,13 @@ impl Inventory {
             let is_closed = |row: &&LedgerRow| row.entry.kind == Kind::Opening;
             let open = seen.iter().filter(|row| !is_closed(row)).map(|row| row.entry.goods);
             for goods in open.collect::<BTreeSet<GoodsId>>() {
-                purged += self.purge_ledger_of(goods, bound).await?;
+                match self.purge_ledger_of(goods, bound).await {
+                    // What one goods' ledger holds must not keep those of all others.
+                    Err(StoreError::Corrupt(error)) => {
+                        tracing::warn!(%goods, error, "cannot purge this ledger; going on with the next");
+                    }
+                    of_goods => purged += of_goods?,
+                }
             }
             match seen.last() {
                 Some(last) if seen.len() == count => after = last.id,
@@ -180,7 +191,8 @@ async fn open_ledger(
 ) -> Result<usize, StoreError> {
     let mut transaction = store.begin().await?;
     let rows = transaction.on().lock_oldest_entries(goods).await?;
-    let orders = rows.iter().filter_map(|row| row.entry.order.clone()).collect();
+    let old = rows.iter().take_while(|row| row.time < bound);
+    let orders = old.filter_map(|row| row.entry.order.clone()).collect();
     let needs = Needs { orders, ..Needs::default() };
     let kept = transaction.on().records(&needs).await?.orders;
     let Some(opening) = opening(&rows, &kept, bound) else {

@@ -5,6 +5,7 @@ use crate::Inventory;
 use crate::act::Needs;
 use crate::sell::{hold, write};
 use crate::store::StoreError;
+use crate::supervise::supervise;
 use srv_runtime::detached;
 use std::time::Duration;
 
@@ -17,6 +18,10 @@ const GOODS_MAX: u32 = 32;
 impl Inventory {
     /// Sweeps for ever; ends when it is dropped.
     pub async fn sweep(self) {
+        supervise("the sweeper", || self.clone().keep_sweeping()).await;
+    }
+
+    async fn keep_sweeping(self) {
         loop {
             // Replicas that started together do not sweep together.
             tokio::time::sleep(REST.mul_f64(0.5 + rand::random::<f64>())).await;

@@ -104,6 +104,7 @@ impl Tables {
             requests: _,
             returns,
             now: _,
+            set: _,
         } = changes;
         for (goods, _, after) in stocks {
             self.stocks.insert(*goods, *after);

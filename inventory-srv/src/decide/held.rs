@@ -6,11 +6,12 @@ use crate::record::{
 };
 use std::collections::{BTreeMap, BTreeSet};
 
-/// What is on record about the acts to be decided: rows that nobody else changes until it is written what was decided.
-/// Decisions move it on, act by act, so that the next act of a batch sees what the one before it did.
+/// What is on record about the acts to be decided. Either nobody else changes these rows until what was decided is
+/// written, or the writing is guarded by their versions. Decisions move it on, act by act, so that the next act of a
+/// batch sees what the one before it did.
 #[derive(Clone, Debug, Default)]
 pub struct Held {
-    /// The moment at which everything is decided, read after the rows were held.
+    /// The moment at which everything is decided, read after the rows were held or looked at.
     pub now: Milliseconds,
     /// The goods whose rows are held; those that are not on the shelf are not stocked.
     pub goods: BTreeSet<GoodsId>,
@@ -54,6 +55,8 @@ pub struct Changes {
     pub requests: Vec<(Key, FirstAnswer)>,
     /// Partial returns.
     pub returns: Vec<(ReturnKey, [u8; 32])>,
+    /// Goods whose stock was itself set, adjusted or repaired: there less may be available without a sale.
+    pub set: BTreeSet<GoodsId>,
     /// The moment of all this.
     pub now: Milliseconds,
 }
@@ -76,6 +79,7 @@ impl Changes {
             ledger,
             requests,
             returns,
+            set: _,
             now: _,
         } = self;
         new_stocks.is_empty()
@@ -166,6 +170,11 @@ impl Round {
         stock.update_time = stock.update_time.max(self.held.now);
     }
 
+    /// A stock is changed for its own sake, and not for an order's.
+    pub(super) fn note_set(&mut self, goods: GoodsId) {
+        self.written.set.insert(goods);
+    }
+
     /// Moves pieces of a stock that is on the shelf, and writes it into the ledger.
     pub(super) fn move_pieces(
         &mut self,
@@ -201,14 +210,19 @@ impl Round {
     /// Releases every dead hold that was looked at; answers how many.
     pub fn tidy(&mut self) -> usize {
         let Some(expired) = &self.held.expired else { return 0 };
-        let count = expired.holds.values().map(BTreeMap::len).sum();
-        let goods: Vec<_> = expired.holds.keys().copied().collect();
+        let is_stocked = |goods: &&GoodsId| self.held.shelf.0.contains_key(goods);
+        let goods: Vec<_> = expired.holds.keys().filter(is_stocked).copied().collect();
+        let count = goods.iter().map(|goods| expired.holds[goods].len()).sum();
         goods.into_iter().for_each(|goods| self.release_expired(goods));
         count
     }
 
-    /// Releases every dead hold on these goods that was looked at.
+    /// Releases every dead hold on these goods that was looked at. Where the stock row is missing, nothing counts them,
+    /// and they stay for `CheckLedger` to name.
     pub(super) fn release_expired(&mut self, goods: GoodsId) {
+        if !self.held.shelf.0.contains_key(&goods) {
+            return;
+        }
         let Some(expired) = &mut self.held.expired else { return };
         let Some(holds) = expired.holds.remove(&goods) else { return };
         for (sn, pieces) in holds {

@@ -106,6 +106,7 @@ impl Round {
             let stock = Stock { on_hand, reserved, safety: 0, version: 1, update_time: now };
             self.held.shelf.0.insert(goods, stock);
         }
+        self.note_set(goods);
         self.write_down(goods, 0, Kind::Repair, None, Some(&drift.in_words()));
         Ok(())
     }

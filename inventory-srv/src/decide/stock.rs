@@ -18,13 +18,18 @@ impl Round {
         }
         let goods = act.goods;
         is_as_expected(self.held.shelf.0.get(&goods), act.expected)?;
-        // What is answered leaves dead holds out, as every reader does.
+        // What is answered leaves dead holds out, as every reader does: all of them.
         self.look_at_expired_of(&[goods])?;
+        if self.reserved(goods) > 0 && self.held.expired.as_ref().is_some_and(|seen| seen.more) {
+            self.release_all_expired();
+            return Err(Undone::MoreExpired);
+        }
         match &act.change {
             StockChange::SetOnHand(on_hand) => self.set_on_hand(goods, *on_hand)?,
             StockChange::Adjust { delta, reason } => self.adjust(goods, *delta, reason)?,
             StockChange::SetSafety(safety) => self.set_safety(goods, *safety)?,
         }
+        self.note_set(goods);
         let stored = self.held.shelf.0[&goods];
         let stock = self.without_expired(goods).unwrap_or(stored);
         if let Some(id) = &act.request {
@@ -42,10 +47,7 @@ impl Round {
             return Ok(());
         };
         let delta = on_hand - stock.on_hand;
-        self.free_all_but(goods, on_hand).map_err(|undone| match undone {
-            Undone::Refused(_) => Refusal::BelowReserved(self.reserved(goods)).into(),
-            other => other,
-        })?;
+        self.free_all_but(goods, on_hand).map_err(Refusal::BelowReserved)?;
         self.move_pieces(goods, delta, Kind::Set, None, None);
         Ok(())
     }
@@ -54,13 +56,10 @@ impl Round {
         let stock = *self.held.shelf.0.get(&goods).ok_or(Refusal::GoodsNotStocked)?;
         let on_hand = stock.on_hand.checked_add(delta).filter(|sum| *sum <= QUANTITY_MAX);
         let on_hand = on_hand.ok_or_else(|| Refusal::Overflows(vec![goods]))?;
-        self.free_all_but(goods, on_hand).map_err(|undone| match undone {
-            Undone::Refused(_) => {
-                let available = stock.on_hand - self.reserved(goods);
-                let line = ShortLine { goods, requested: delta.saturating_neg(), available };
-                Refusal::Unobtainable(Shortage { short: vec![line], ..Shortage::default() }).into()
-            }
-            other => other,
+        self.free_all_but(goods, on_hand).map_err(|reserved| {
+            let available = stock.on_hand - reserved;
+            let line = ShortLine { goods, requested: delta.saturating_neg(), available };
+            Refusal::Unobtainable(Shortage { short: vec![line], ..Shortage::default() })
         })?;
         self.move_pieces(goods, delta, Kind::Adjust, None, Some(reason));
         Ok(())
@@ -74,19 +73,15 @@ impl Round {
         Ok(())
     }
 
-    /// Sees to it that no more than `on_hand` pieces are reserved, releasing dead holds if that takes it.
-    fn free_all_but(&mut self, goods: GoodsId, on_hand: i64) -> Result<(), Undone> {
+    /// Sees to it that no more than `on_hand` pieces are reserved, releasing dead holds if that takes it; answers how
+    /// many live holds have if those are more.
+    fn free_all_but(&mut self, goods: GoodsId, on_hand: i64) -> Result<(), i64> {
         if self.held.shelf.0[&goods].reserved <= on_hand {
             return Ok(());
         }
         let reserved = self.reserved(goods);
-        let more = self.held.expired.as_ref().is_some_and(|expired| expired.more);
-        if reserved > on_hand && !more {
-            return Err(Refusal::BelowReserved(reserved).into());
-        }
         if reserved > on_hand {
-            self.release_all_expired();
-            return Err(Undone::MoreExpired);
+            return Err(reserved);
         }
         self.release_expired(goods);
         Ok(())
@@ -100,9 +95,9 @@ impl Round {
 
 fn is_as_expected(stock: Option<&Stock>, expected: Expected) -> Result<(), Refusal> {
     let on_hand = stock.map_or(0, |stock| stock.on_hand);
-    let version = stock.map_or(0, |stock| stock.version);
+    let version = stock.map(|stock| stock.version);
     if expected.on_hand.is_some_and(|pieces| pieces != on_hand)
-        || expected.version.is_some_and(|seen| seen != version)
+        || expected.version.is_some_and(|seen| version != Some(seen))
     {
         return Err(Refusal::Stale(on_hand));
     }

@@ -4,7 +4,7 @@
 //! The record is written first and the pieces are taken last, so that the rows that everybody wants are locked as
 //! briefly as this way of selling allows.
 
-use super::steps::{begin, round_on};
+use super::steps::{begin, in_time, round_on};
 use super::{Verdict, row_lock};
 use crate::act::OrderAct;
 use crate::decide::{Held, Receipt, Round, Undone};
@@ -74,7 +74,7 @@ async fn put_on_record(
 /// released first. The shelf is read first: an order that is unknown after that was not the one that emptied it.
 async fn look(store: &Store, act: &OrderAct, until: Deadline) -> Result<Verdict<Receipt>, Setback> {
     let needs = act.needs();
-    let mut reader = store.read().await?;
+    let mut reader = in_time(until, store.read()).await?;
     let shelf = reader.on().look_at_shelf(&needs.goods).await?;
     let mut round = round_on(&mut reader.on(), needs, shelf).await?;
     // A connection is not held while another is waited for.

@@ -17,6 +17,7 @@ use crate::order::OrderSn;
 use crate::patience::Setback;
 use crate::record::KnownOrder;
 use crate::store::{KeptConnection, Store, StoreError};
+use crate::supervise::supervise;
 use queue::{Job, Queue, Work};
 use sold_out::SoldOut;
 use srv_config::{InventoryHot, LaneSettings};
@@ -26,8 +27,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::oneshot;
-use tokio::task::JoinSet;
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, timeout};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 /// The most lanes: each holds a connection while it commits, and more of them only meet at the same rows.
@@ -36,9 +36,6 @@ const LANES_MAX: usize = 8;
 /// After how long without work a lane, or what looks up numbers for it, gives its connection back. A caller that sends
 /// its next order when it is answered is back sooner, and a connection idle for so short a time need not be tried.
 const IDLE: Duration = Duration::from_millis(100);
-
-/// After how long a lane that fell over is set up again: one that falls over each time must not take a processor.
-const FALLEN_REST: Duration = Duration::from_millis(100);
 
 /// The lanes of one process. Clones share them; they end with the last one.
 #[derive(Clone)]
@@ -67,9 +64,11 @@ impl Lanes {
                 settings: settings.clone(),
             };
             let end = end.clone();
-            tokio::spawn(
-                async move { end.run_until_cancelled(supervise(|| lane.clone().run())).await },
-            );
+            // One that falls over loses its batch, whose callers learn that it is not known what became of their acts;
+            // what is queued goes on.
+            tokio::spawn(async move {
+                end.run_until_cancelled(supervise("a lane", || lane.clone().run())).await
+            });
         }
         Self(Arc::new(Inner { queues, sold_out, settings, _ends_the_lanes: end.drop_guard() }))
     }
@@ -146,23 +145,6 @@ struct Lane {
     settings: Settings<InventoryHot>,
 }
 
-/// Keeps a lane running. One that panics loses its batch, whose callers learn that it is not known what became of their
-/// acts; what is queued goes on.
-async fn supervise<R>(run: impl Fn() -> R)
-where
-    R: Future<Output = ()> + Send + 'static,
-{
-    loop {
-        let mut running = JoinSet::new();
-        running.spawn(run());
-        if let Some(Err(panicked)) = running.join_next().await {
-            tracing::error!(%panicked, "a lane fell over; it is set up again");
-            // Whatever made it fall may still be there.
-            sleep(FALLEN_REST).await;
-        }
-    }
-}
-
 impl Lane {
     async fn run(self) {
         let mut kept = KeptConnection::default();
@@ -224,7 +206,7 @@ mod tests {
             (std::sync::Mutex::new(Some(answer)), std::sync::Mutex::new(Some(again)));
         let (batch, again) = (Arc::new(batch), Arc::new(again));
         let begun = AtomicUsize::new(0);
-        let lane = supervise(|| {
+        let lane = supervise("a lane", || {
             let is_first = begun.fetch_add(1, Ordering::Relaxed) == 0;
             let (batch, again) = (Arc::clone(&batch), Arc::clone(&again));
             async move {

@@ -2,7 +2,7 @@
 //! was read. Who finds it moved looks again, a bounded number of times, and then locks it: on goods that everybody
 //! wants, somebody must lose every round, and without that it could always be the same one.
 
-use super::steps::{ask, begin, conclude, round_on};
+use super::steps::{begin, conclude, decide_unheld};
 use super::{Verdict, row_lock};
 use crate::act::OrderAct;
 use crate::decide::Receipt;
@@ -23,11 +23,7 @@ pub(super) async fn order(
     if lost >= LOSSES_MAX || !matches!(act, OrderAct::Sell(_)) {
         return row_lock::order(store, act, until).await;
     }
-    let needs = act.needs();
     let mut transaction = begin(store, until).await?;
-    // The shelf first: an order that is unknown after that was not the one that emptied it.
-    let shelf = transaction.on().look_at_shelf(&needs.goods).await?;
-    let mut round = round_on(&mut transaction.on(), needs, shelf).await?;
-    let asked = ask(&mut transaction.on(), &mut round, |round| round.order(act)).await?;
+    let (round, asked) = decide_unheld(&mut transaction.on(), act).await?;
     conclude(transaction, round, asked).await
 }

@@ -8,7 +8,7 @@ mod locks;
 
 pub use locks::{LockError, Locks, RedisUrl};
 
-use super::steps::{ask, begin, round_on};
+use super::steps::{begin, decide_unheld};
 use super::{Verdict, row_lock};
 use crate::act::OrderAct;
 use crate::decide::Receipt;
@@ -47,12 +47,8 @@ async fn under(
     until: Deadline,
 ) -> Result<Verdict<Receipt>, Setback> {
     let fence = i64::try_from(lease.fence()).map_err(|_| LockError::Lost)?;
-    let needs = act.needs();
     let mut transaction = begin(store, until).await?;
-    // The shelf first: an order that is unknown after that was not the one that emptied it.
-    let shelf = transaction.on().look_at_shelf(&needs.goods).await?;
-    let mut round = round_on(&mut transaction.on(), needs, shelf).await?;
-    let asked = ask(&mut transaction.on(), &mut round, |round| round.order(act)).await?;
+    let (round, asked) = decide_unheld(&mut transaction.on(), act).await?;
     let changes = round.changes();
     if changes.is_empty() {
         transaction.rollback().await;

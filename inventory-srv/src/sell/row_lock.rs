@@ -14,7 +14,7 @@ pub(super) async fn order(
     act: &OrderAct,
     until: Deadline,
 ) -> Result<Verdict<Receipt>, Setback> {
-    let needs = needs_of(store, act).await?;
+    let needs = needs_of(store, act, until).await?;
     let mut transaction = begin(store, until).await?;
     let mut round = hold(&mut transaction.on(), needs).await?;
     let asked = ask(&mut transaction.on(), &mut round, |round| round.order(act)).await?;

@@ -2,18 +2,19 @@
 
 use super::Verdict;
 use crate::act::{Needs, OrderAct};
-use crate::decide::{Held, Round, Undone};
+use crate::decide::{Held, Receipt, Round, Undone};
 use crate::order::GoodsId;
 use crate::patience::Setback;
 use crate::record::Shelf;
 use crate::store::{Records, Session, Store, StoreError, Transaction};
 use srv_runtime::Deadline;
 use std::collections::BTreeSet;
+use tokio::time::timeout_at;
 
-/// Begins a transaction that may write, unless the deadline passed while a connection was waited for: what would be
-/// answered too late is not begun.
+/// Begins a transaction that may write, unless the deadline passes while a connection is waited for: what would be
+/// answered too late is not begun, and does not stand before what would be in time.
 pub(super) async fn begin(store: &Store, until: Deadline) -> Result<Transaction<'static>, Setback> {
-    let transaction = store.begin().await?;
+    let transaction = in_time(until, store.begin()).await?;
     if until.remaining().is_zero() {
         transaction.rollback().await;
         return Err(Setback::DeadlinePassed);
@@ -21,11 +22,24 @@ pub(super) async fn begin(store: &Store, until: Deadline) -> Result<Transaction<
     Ok(transaction)
 }
 
+/// Waits for a connection until the deadline at most.
+pub(super) async fn in_time<T>(
+    until: Deadline,
+    connection: impl Future<Output = Result<T, StoreError>>,
+) -> Result<T, Setback> {
+    Ok(timeout_at(until.0, connection).await.map_err(|_| Setback::DeadlinePassed)??)
+}
+
 /// All that an act on an order needs. The goods of an order that is on record are known to nobody but the record.
-pub(super) async fn needs_of(store: &Store, act: &OrderAct) -> Result<Needs, StoreError> {
+pub(super) async fn needs_of(
+    store: &Store,
+    act: &OrderAct,
+    until: Deadline,
+) -> Result<Needs, Setback> {
     let mut needs = act.needs();
     if !matches!(act, OrderAct::Sell(_)) {
-        let (_, known) = store.read().await?.on().order(act.sn()).await?;
+        let mut reader = in_time(until, store.read()).await?;
+        let (_, known) = reader.on().order(act.sn()).await?;
         needs.goods.extend(known.iter().flat_map(|order| order.goods()));
     }
     Ok(needs)
@@ -51,6 +65,29 @@ pub(super) fn round_of(goods: BTreeSet<GoodsId>, shelf: Shelf, records: Records)
 pub(crate) async fn hold(session: &mut Session<'_>, needs: Needs) -> Result<Round, StoreError> {
     let shelf = session.lock_shelf(&needs.goods).await?;
     round_on(session, needs, shelf).await
+}
+
+/// Decides about an act on rows that others may change meanwhile. Each statement sees the database as of another
+/// moment: what is then written is guarded, and what is refused must have been so.
+pub(super) async fn decide_unheld(
+    session: &mut Session<'_>,
+    act: &OrderAct,
+) -> Result<(Round, Asked<Receipt>), StoreError> {
+    let needs = act.needs();
+    // The shelf first: an order that is unknown after that was not the one that emptied it.
+    let shelf = session.look_at_shelf(&needs.goods).await?;
+    let mut round = round_on(session, needs, shelf.clone()).await?;
+    let asked = ask(session, &mut round, |round| round.order(act)).await?;
+    // A dead hold that somebody released between the look at the shelf and the look at dead holds is missing from the
+    // latter, while the former counts it.
+    let is_refused = matches!(asked, Asked::Decided(Err(_)));
+    if is_refused && round.held().expired.is_some() {
+        let goods = &round.held().goods;
+        if session.look_at_shelf(goods).await? != shelf {
+            return Err(StoreError::Moved);
+        }
+    }
+    Ok((round, asked))
 }
 
 /// The fence of a write without a lease.
@@ -90,6 +127,11 @@ pub(super) async fn ask<T>(
         Ok(done) => Asked::Decided(Ok(done)),
         Err(Undone::Refused(refusal)) => Asked::Decided(Err(refusal)),
         Err(Undone::MoreExpired | Undone::LookAtExpired | Undone::NotHeld) => Asked::Again,
+        Err(Undone::WithoutStock(goods)) => {
+            return Err(StoreError::Corrupt(format!(
+                "an order took goods {goods} which have no stock any more; CheckLedger with repair mends that"
+            )));
+        }
     })
 }
 

@@ -105,7 +105,7 @@ fn shelf(primary: &str, for_update: &str) -> Statement {
     ))
 }
 
-/// Takes pieces of one goods, or reserves them, where so many are available.
+/// Takes pieces of one goods, where so many are available.
 fn take(dialect: &Dialect) -> Statement {
     let Dialect { clock, greatest, .. } = dialect;
     Statement::new(format!(

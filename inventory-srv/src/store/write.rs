@@ -8,7 +8,7 @@ use super::session::{Session, Value, padded};
 use super::statements::{PAIRS_MAX, STOCKS_MAX};
 use crate::decide::Changes;
 use crate::order::{GoodsId, Key, Line, OrderSn, PayloadHash};
-use crate::record::{Entry, FirstAnswer, Kind, KnownOrder, Milliseconds, Stock};
+use crate::record::{Entry, FirstAnswer, KnownOrder, Milliseconds, Stock};
 use std::collections::BTreeSet;
 
 impl Session<'_> {
@@ -27,6 +27,7 @@ impl Session<'_> {
             ledger,
             requests,
             returns,
+            set: _,
             now,
         } = changes;
         let moves = Moves::of(orders, released);
@@ -78,9 +79,8 @@ impl<'v> Script<'v> {
     }
 
     fn update_stocks(&mut self, changes: &Changes, fence: i64) {
-        let set = stocks_that_were_set(&changes.ledger, &changes.requests);
         for part in changes.stocks.chunks(STOCKS_MAX) {
-            let (length, values) = update_of(part, &set, changes.now, fence);
+            let (length, values) = update_of(part, &changes.set, changes.now, fence);
             self.step(|statements| &statements.update_stocks, length, values, part.len());
         }
     }
@@ -229,13 +229,6 @@ impl<'v> Script<'v> {
     }
 }
 
-/// The goods that were set, adjusted or asked to be: availability may fall there without anything being taken.
-fn stocks_that_were_set(ledger: &[Entry], requests: &[(Key, FirstAnswer)]) -> BTreeSet<GoodsId> {
-    let by_order = |entry: &&Entry| matches!(entry.kind, Kind::Sell | Kind::Reback);
-    let set = ledger.iter().filter(|entry| !by_order(entry)).map(|entry| entry.goods);
-    set.chain(requests.iter().map(|(_, answer)| answer.goods)).collect()
-}
-
 /// How many pieces must have been available: as many as orders took in all. A stock act needs none to be, and is
 /// guarded by the version and the table's own checks.
 fn taken(goods: GoodsId, before: &Stock, after: &Stock, set: &BTreeSet<GoodsId>) -> i64 {
@@ -243,8 +236,7 @@ fn taken(goods: GoodsId, before: &Stock, after: &Stock, set: &BTreeSet<GoodsId>)
     const NOTHING: i64 = i64::MIN;
     let left = |stock: &Stock| stock.on_hand - stock.reserved - stock.safety;
     let fall = left(before) - left(after);
-    let is_set = set.contains(&goods) || before.safety != after.safety;
-    if fall > 0 && !is_set { fall } else { NOTHING }
+    if fall > 0 && !set.contains(&goods) { fall } else { NOTHING }
 }
 
 /// The length of the list, and the parameters of the update.

@@ -1,7 +1,8 @@
 //! Confirm against the end of the hold, while a rival waits for the pieces: never both, and never neither.
 
 use crate::calls::seconds;
-use crate::shop::{Backend, Client, Shop, reason, refusal, request};
+use crate::check::checked;
+use crate::shop::{Backend, Client, Shop, client, reason, refusal, request};
 use futures::future::join_all;
 use proto::inventory::v1::batch_sell_result::Result as Outcome;
 use proto::inventory::v1::{ConfirmRequest, SellRequest, SetStockRequest};
@@ -85,6 +86,67 @@ async fn replicas_that_sweep_at_once_release_each_dead_hold_once_on_mariadb() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn replicas_that_sweep_at_once_release_each_dead_hold_once_on_tidb() {
     swept_at_once(Backend::TiDb).await;
+}
+
+/// Of dead holds that somebody else releases just now, the stock tells one thing and the holds another.
+async fn two_want_what_a_dead_hold_has(strategy: LockStrategy) {
+    const ROUNDS: i64 = 200;
+    let shop = Shop::open(strategy, Backend::MariaDb).await;
+    // Not kept out by a lease, and releases what it falls short of.
+    let other = shop.another_replica(LockStrategy::RowLock).await;
+    let lines: Vec<_> = (1..=ROUNDS).map(|goods| (goods, 5)).collect();
+    shop.stock(&lines).await;
+    shop.hold("dead", &lines, 1).await.unwrap();
+    shop.expire("dead").await;
+    let mut other = client(other.address);
+    for goods in 1..=ROUNDS {
+        let (one, two) = (format!("one-{goods}"), format!("two-{goods}"));
+        let line = [(goods, 1)];
+        let (one, two) = tokio::join!(shop.sell(&one, &line), other.sell(request(&two, &line)));
+        one.unwrap();
+        two.unwrap();
+    }
+    shop.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nobody_is_short_of_what_another_releases_under_optimistic() {
+    two_want_what_a_dead_hold_has(LockStrategy::Optimistic).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nobody_is_short_of_what_another_releases_under_redis_lock() {
+    two_want_what_a_dead_hold_has(LockStrategy::RedisLock).await;
+}
+
+/// As where a copy was broken off before the stock: what an order took has no stock row.
+async fn a_stock_is_lost(backend: Backend) {
+    let shop = Shop::open(LockStrategy::GroupCommit, backend).await;
+    shop.stock(&[(1, 5), (2, 5)]).await;
+    shop.sell("sold", &[(1, 1)]).await.unwrap();
+    shop.hold("held-1", &[(1, 2)], 1).await.unwrap();
+    shop.hold("held-2", &[(2, 2)], 1).await.unwrap();
+    shop.expire("held-2").await;
+    shop.tamper("DELETE FROM stock WHERE goods_id = 1").await;
+    assert_eq!(shop.inventory().sweep_once().await.unwrap(), 1, "the hold on goods 2");
+    let both = tokio::join!(shop.reback("sold"), shop.sell("other", &[(2, 1)]));
+    assert_eq!(refusal(both.0).1, "INTERNAL");
+    both.1.unwrap();
+    assert_eq!(checked(&shop, &[], true).await.figures().2, 1);
+    shop.reback("sold").await.unwrap();
+    assert_eq!(shop.inventory().sweep_once().await.unwrap(), 1, "the hold on goods 1");
+    assert_eq!((shop.get(1).await.available, shop.get(2).await.available), (5, 4));
+    shop.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn goods_that_lost_their_stock_keep_no_others_from_being_sold_and_swept_on_mariadb() {
+    a_stock_is_lost(Backend::MariaDb).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn goods_that_lost_their_stock_keep_no_others_from_being_sold_and_swept_on_sqlite() {
+    a_stock_is_lost(Backend::Sqlite).await;
 }
 
 /// Runs so many rounds; answers how many were confirmed, and how many too late.

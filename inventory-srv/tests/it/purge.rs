@@ -197,3 +197,25 @@ contract! {
         }
     }
 }
+
+/// An order in a state of a version to come.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_order_that_cannot_be_read_keeps_no_other_ledger_from_being_purged() {
+    let shop = Shop::open(LockStrategy::GroupCommit, Backend::Sqlite).await;
+    shop.stock(&[(1, 5), (2, 5)]).await;
+    shop.sell("bad", &[(1, 1)]).await.unwrap();
+    shop.sell("good", &[(2, 1)]).await.unwrap();
+    age(&shop).await;
+    shop.tamper("UPDATE orders SET state = 9, update_time = update_time + 8640000000 WHERE order_sn = x'626164'").await;
+    assert_eq!(purged(&shop).await.entries, 2);
+    assert_eq!(rows(&shop, 2).await, [opening(4)]);
+    assert_eq!(rows(&shop, 1).await.len(), 2);
+    // Among rows that stay for their age it is nothing to worry about.
+    shop.tamper(
+        "UPDATE ledger SET time = time + 8640000000 WHERE goods_id = 1 AND order_sn IS NOT NULL",
+    )
+    .await;
+    assert_eq!(purged(&shop).await.entries, 1);
+    shop.tamper("UPDATE orders SET state = 2 WHERE order_sn = x'626164'").await;
+    shop.close().await;
+}

@@ -28,7 +28,7 @@ use tonic::{Request, Status};
 pub(crate) type Client = InventoryServiceClient<Channel>;
 
 /// How many connections to the database a replica holds: the default of a pod.
-const CONNECTIONS: u32 = 16;
+pub(crate) const CONNECTIONS: u32 = 16;
 
 /// Until when a call has to be answered. The rules of the contract are not about time: 200 orders for one goods on
 /// TiDB, each a rival of eight, take more than a pod's 5 s on a busy machine.

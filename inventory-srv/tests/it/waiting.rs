@@ -1,8 +1,9 @@
 //! Orders that wait for rows which somebody else holds, and what has passed by the time they get them.
 
-use crate::shop::{Backend, Blocker, Shop, refusal, request};
+use crate::shop::{Backend, Blocker, CONNECTIONS, Shop, refusal, request};
 use futures::future::join_all;
 use inventory_srv::act::OrderAct;
+use inventory_srv::error::Error;
 use inventory_srv::order::{Order, OrderSn};
 use proto::inventory::v1::batch_sell_result::Result as Outcome;
 use proto::inventory::v1::{ListLedgerRequest, OrderState, list_ledger_request::Filter};
@@ -19,7 +20,11 @@ const A_MOMENT: Duration = Duration::from_millis(200);
 const LOCK_WAIT: Duration = Duration::from_millis(3_500);
 
 fn act(sn: &str) -> OrderAct {
-    OrderAct::Sell(Order::parse(sn.to_owned(), &[(1, 1)], None).unwrap())
+    act_on(sn, 1)
+}
+
+fn act_on(sn: &str, goods: i64) -> OrderAct {
+    OrderAct::Sell(Order::parse(sn.to_owned(), &[(goods, 1)], None).unwrap())
 }
 
 fn in_good_time() -> Deadline {
@@ -192,5 +197,53 @@ async fn orders_that_come_while_a_batch_waits_for_its_rows_are_known_again() {
     for sold in others.await {
         assert!(sold.unwrap().replayed);
     }
+    shop.close().await;
+}
+
+/// Those who wait for rows have all connections. Whoever waits for one must not stand there past his deadline, in the
+/// way of those behind him.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_waits_for_a_connection_goes_when_his_deadline_passes() {
+    for strategy in [LockStrategy::RowLock, LockStrategy::Optimistic, LockStrategy::Conditional] {
+        let shop = Shop::open(strategy, Backend::MariaDb).await;
+        shop.stock(&[(1, 100), (2, 100)]).await;
+        let blocker = Blocker::hold(&shop, 1).await;
+        let sell =
+            async |n: u32| shop.inventory().order(act(&format!("o-{n}")), in_good_time()).await;
+        let mut waiting = Box::pin(join_all((0..CONNECTIONS).map(sell)));
+        assert!(timeout(A_MOMENT, &mut waiting).await.is_err(), "they did not wait for the row");
+        let began = Instant::now();
+        let late = shop.inventory().order(act_on("late", 2), Deadline(began + A_MOMENT)).await;
+        assert!(matches!(late, Err(Error::DeadlinePassed)), "{strategy:?}: {late:?}");
+        assert!(began.elapsed() < 5 * A_MOMENT, "{strategy:?}: it stood for {:?}", began.elapsed());
+        blocker.release().await;
+        waiting.await.into_iter().for_each(|outcome| drop(outcome.unwrap()));
+        assert_eq!((shop.on_hand(1).await, shop.on_hand(2).await), (84, 100));
+        shop.close().await;
+    }
+}
+
+/// A batch that is halved for the sake of what cannot be read is decided in the order in which it came.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn halves_of_a_batch_keep_its_order() {
+    let shop = Shop::open(LockStrategy::GroupCommit, Backend::MariaDb).await;
+    shop.stock(&[(1, 3)]).await;
+    for sn in ["bad-1", "bad-2"] {
+        shop.sell(sn, &[(1, 1)]).await.unwrap();
+    }
+    shop.tamper("UPDATE orders SET state = 9").await;
+    let blocker = Blocker::hold(&shop, 1).await;
+    let mut first = Box::pin(shop.inventory().order(act("bad-1"), in_good_time()));
+    assert!(timeout(A_MOMENT, &mut first).await.is_err(), "it did not wait for the row");
+    let next = ["good-1", "bad-1", "good-2", "bad-2", "good-3", "bad-1", "good-4", "bad-2"];
+    let mut next =
+        Box::pin(join_all(next.map(|sn| shop.inventory().order(act(sn), in_good_time()))));
+    assert!(timeout(A_MOMENT, &mut next).await.is_err(), "they did not wait for the first");
+    blocker.release().await;
+    first.await.unwrap_err();
+    let sold = next.await.into_iter().filter_map(Result::ok);
+    let sold: Vec<_> = sold.map(|receipt| receipt.order.sn.to_string()).collect();
+    assert_eq!(sold, ["good-1"]);
+    shop.tamper("UPDATE orders SET state = 2").await;
     shop.close().await;
 }

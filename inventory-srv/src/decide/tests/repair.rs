@@ -72,6 +72,8 @@ fn a_stock_is_set_to_what_its_account_says_and_that_is_written_down() {
             reason: Some(words.to_owned()),
         };
         assert_eq!(changes.ledger, [entry]);
+        // It may leave less available without anything being taken.
+        assert_eq!(changes.set, [goods(1)].into());
     }
 }
 

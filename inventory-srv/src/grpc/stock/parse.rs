@@ -153,9 +153,10 @@ pub(super) fn etag(version: i64) -> String {
 }
 
 /// The version that this etag stands for; none if none is given.
-fn version_of(etag: &str) -> Option<i64> {
-    let version = |etag: &str| etag.strip_prefix('v').and_then(|version| version.parse().ok());
-    (!etag.is_empty()).then(|| version(etag).unwrap_or(NO_VERSION))
+fn version_of(text: &str) -> Option<i64> {
+    let version: Option<i64> = text.strip_prefix('v').and_then(|version| version.parse().ok());
+    let ours = version.filter(|version| etag(*version) == text);
+    (!text.is_empty()).then(|| ours.unwrap_or(NO_VERSION))
 }
 
 #[cfg(test)]

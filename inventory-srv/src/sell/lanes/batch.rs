@@ -53,7 +53,7 @@ pub(super) async fn run(
 /// Jobs that the database refused together, for the sake of one of them; none where it was away.
 type Refused = Vec<Job>;
 
-/// Likewise, in a transaction that has just begun or could not.
+/// Takes what fits the rows that are needed and has it done, in a transaction that has just begun or could not.
 async fn work(
     lane: &Lane,
     beginning: Result<Beginning<'_>, StoreError>,
@@ -127,6 +127,7 @@ async fn by_halves(lane: &Lane, refused: Refused) {
     let mut parts = vec![refused];
     while let Some(mut jobs) = parts.pop() {
         let half = jobs.split_off(jobs.len() / 2);
+        let mut again = Vec::new();
         for jobs in [jobs, half].into_iter().filter(|jobs| !jobs.is_empty()) {
             let mut needs = Needs::default();
             jobs.iter().for_each(|job| needs.need(&job.needs));
@@ -135,8 +136,10 @@ async fn by_halves(lane: &Lane, refused: Refused) {
                 Ok(beginning) => settle(lane, beginning, needs.goods, seen, jobs).await,
                 Err(error) => refuse(jobs, error),
             };
-            parts.extend(settled.err());
+            again.extend(settled.err());
         }
+        // The last part is the next: they keep their order.
+        parts.extend(again.into_iter().rev());
     }
 }
 

@@ -1,11 +1,11 @@
 //! What each statement refuses to write.
 
 use super::world::{
-    World, changed, entry, goods_id, new_stock, on_both, order_on_record, reserved, sn, sold,
+    World, changed, goods_id, new_stock, on_both, order_on_record, reserved, sn, sold,
 };
 use crate::decide::Changes;
 use crate::order::{Key, Line, QUANTITY_MAX, Quantity};
-use crate::record::{FirstAnswer, Kind, KnownOrder, OrderState, Stock};
+use crate::record::{FirstAnswer, KnownOrder, OrderState, Stock};
 use crate::store::StoreError;
 
 #[track_caller]
@@ -16,6 +16,11 @@ fn assert_moved(result: Result<(), StoreError>) {
 #[track_caller]
 fn assert_broken(result: Result<(), StoreError>) {
     assert!(matches!(result, Err(StoreError::Broken(_))), "{result:?}");
+}
+
+/// A stock that was changed for its own sake.
+fn set(goods: i64, before: Stock, after: Stock) -> Changes {
+    Changes { set: [goods_id(goods)].into(), ..changed(goods, before, after) }
 }
 
 async fn a_stock_that_moved_since_it_was_read_is_left_as_it_is(world: World) {
@@ -39,10 +44,10 @@ async fn what_is_not_available_is_not_taken_even_if_the_version_is_right(world: 
     let safety = Stock { safety: 4, version: 2, ..stock };
     // More is kept back than there is: nothing is taken by that.
     let too_safe = Stock { safety: 400, version: 3, ..safety };
-    world.write(&changed(1, stock, safety)).await.unwrap();
-    world.write(&changed(1, safety, too_safe)).await.unwrap();
+    world.write(&set(1, stock, safety)).await.unwrap();
+    world.write(&set(1, safety, too_safe)).await.unwrap();
     let stock = Stock { version: 4, ..safety };
-    world.write(&changed(1, too_safe, stock)).await.unwrap();
+    world.write(&set(1, too_safe, stock)).await.unwrap();
     // A decision that believes in more than there is.
     let believed = Stock { on_hand: 1_000, ..stock };
     assert_moved(world.write(&changed(1, believed, sold(believed, 7))).await);
@@ -56,10 +61,10 @@ async fn a_stock_may_be_set_below_what_was_available(world: World) {
     let world = world.stocked(1, 10).await;
     let stock = world.stock(1).await;
     let safe = Stock { safety: 8, version: 2, ..stock };
-    world.write(&changed(1, stock, safe)).await.unwrap();
-    let mut set = changed(1, safe, Stock { on_hand: 1, version: 3, ..safe });
-    set.ledger.push(crate::record::Entry { kind: Kind::Set, order: None, ..entry(1, 0, -9, 1) });
-    world.write(&set).await.unwrap();
+    world.write(&set(1, stock, safe)).await.unwrap();
+    let low = Stock { on_hand: 1, version: 3, ..safe };
+    assert_moved(world.write(&changed(1, safe, low)).await);
+    world.write(&set(1, safe, low)).await.unwrap();
     assert_eq!(world.stock(1).await.on_hand, 1);
 }
 

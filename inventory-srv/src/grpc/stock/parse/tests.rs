@@ -109,7 +109,7 @@ fn an_etag_comes_back_and_any_other_text_is_that_of_no_stock() {
     for version in [1, 7, i64::MAX] {
         assert_eq!(version_of(&etag(version)), Some(version));
     }
-    for other in ["nonsense", "v", "7", "v7x", "v99999999999999999999"] {
+    for other in ["nonsense", "v", "7", "v7x", "v07", "v+7", "v99999999999999999999"] {
         assert_eq!(version_of(other), Some(NO_VERSION), "{other:?}");
     }
     assert_eq!(version_of(""), None);
