@@ -35,6 +35,7 @@ impl Rule {
 
 const SPEC: &[&str] = &["spec"];
 const DATABASE: &[&str] = &["spec", "database"];
+const SQLITE: &[&str] = &["spec", "database", "sqlite"];
 const CONFIG: &[&str] = &["spec", "config"];
 
 /// The rules of both kinds.
@@ -66,6 +67,11 @@ pub fn of_every_service() -> Vec<Rule> {
             SPEC,
             "!has(self.database) || !has(self.database.sqlite) || self.replicas <= 1",
             "SQLite is one file that one pod writes: write replicas: 1, or use database.mysql for more",
+        ),
+        Rule::new(
+            SQLITE,
+            "isQuantity(self.size) && quantity(self.size).isGreaterThan(quantity('0'))",
+            "the volume's size is an amount above 0: write one such as 1Gi or 500Mi",
         ),
         Rule::new(
             DATABASE,

@@ -189,11 +189,35 @@ impl<'a> Pen<'a> {
             live.and_then(|live| live.resource_version()).unwrap_or_else(|| "1".to_owned());
         intent["metadata"]["resourceVersion"] = json!(version);
         let parameters = PatchParams::apply(names::MANAGER).force();
-        let written = self.api::<K>().patch(&name, &parameters, &Patch::Apply(&intent)).await;
+        let mut written = self.api::<K>().patch(&name, &parameters, &Patch::Apply(&intent)).await;
         self.wrote::<K>();
+        if live.is_some() && written.as_ref().is_err_and(is_invalid) {
+            written = self.put_over(&name, intent).await;
+        }
         let written = written.map_err(|error| Error::from_api("write", &what(desired), error))?;
         tracing::info!(kind = %K::kind(&()), name, namespace = self.namespace, "wrote");
         Ok(Arc::new(written))
+    }
+
+    /// Makes one object what is desired where that cannot stand beside what somebody else wrote into it. Server-side
+    /// apply leaves what is not ours; this takes lists as a whole.
+    async fn put_over<K>(&self, name: &str, mut intent: Value) -> Result<K, kube::Error>
+    where
+        K: Resource<Scope = NamespaceResourceScope, DynamicType = ()>
+            + Clone
+            + Debug
+            + DeserializeOwned,
+    {
+        if intent.pointer("/spec/strategy/type") == Some(&json!("Recreate")) {
+            intent["spec"]["strategy"]["rollingUpdate"] = Value::Null;
+        }
+        let parameters = PatchParams {
+            field_manager: Some(names::MANAGER.to_owned()),
+            ..PatchParams::default()
+        };
+        let written = self.api::<K>().patch(name, &parameters, &Patch::Merge(intent)).await;
+        self.wrote::<K>();
+        written
     }
 
     /// Creates a claim if there is none. One that is there stays as it is: it holds data. Gives back whether it is on
@@ -265,6 +289,11 @@ impl<'a> Pen<'a> {
     fn wrote<K: Resource<DynamicType = ()>>(&self) {
         self.numbers.wrote(&K::kind(&()));
     }
+}
+
+/// The API server understood the object, and it makes no sense.
+fn is_invalid(error: &kube::Error) -> bool {
+    matches!(error, kube::Error::Api(status) if status.code == 422)
 }
 
 fn what<K: Resource<DynamicType = ()>>(object: &K) -> String {

@@ -23,13 +23,12 @@ use kube::{
     runtime::{
         WatchStreamExt as _,
         controller::ReconcileRequest,
-        predicates,
         reflector::{ObjectRef, Store, store},
         watcher,
     },
 };
 use serde::de::DeserializeOwned;
-use std::{fmt::Debug, time::Duration};
+use std::{collections::HashMap, fmt::Debug, time::Duration};
 
 /// How long after its first failure a watch is opened again, and the longest wait: short enough that an API server that
 /// comes back is noticed, long enough that a hundred waiting watches do not keep it from coming back.
@@ -135,20 +134,53 @@ where
     }
 }
 
-/// The custom resources themselves. Only a change of the spec triggers (it is what `metadata.generation` counts): our
-/// own writes of the status must not.
+/// The custom resources themselves.
 fn primaries<S: ManagedService>(
     api: Api<DeserializeGuard<S>>,
     triggers: &mut Vec<Triggers<S>>,
 ) -> Store<DeserializeGuard<S>> {
     let (reader, writer) = store();
+    let primaries = reader.clone();
+    let mut generations = HashMap::new();
     let changes = slim(watcher(api, watcher::Config::default()))
         .reflect(writer)
-        .applied_objects()
-        .predicate_filter(predicates::generation, Default::default())
-        .map_ok(|service| ObjectRef::from_obj(&service).into());
+        .map_ok(move |event| {
+            let concerned = asked_anew(&event, &mut generations, &primaries);
+            stream::iter(concerned.into_iter().map(Ok))
+        })
+        .try_flatten();
     triggers.push(changes.boxed());
     reader
+}
+
+/// The custom resources of which an event of theirs says that they ask for something else than before. That is what
+/// `metadata.generation` counts: our own writes of the status are none of our business. A list that is read anew says
+/// so when it is whole, and of all of them: until then, what is looked up is as it was before.
+fn asked_anew<S: ManagedService>(
+    event: &watcher::Event<DeserializeGuard<S>>,
+    generations: &mut HashMap<ObjectRef<DeserializeGuard<S>>, Option<i64>>,
+    primaries: &Store<DeserializeGuard<S>>,
+) -> Vec<ReconcileRequest<DeserializeGuard<S>>> {
+    match event {
+        watcher::Event::Apply(service) => {
+            let (which, generation) = (ObjectRef::from_obj(service), service.meta().generation);
+            let before = generations.insert(which.clone(), generation);
+            if before == Some(generation) { Vec::new() } else { vec![which.into()] }
+        }
+        watcher::Event::Delete(service) => {
+            generations.remove(&ObjectRef::from_obj(service));
+            Vec::new()
+        }
+        watcher::Event::Init | watcher::Event::InitApply(_) => Vec::new(),
+        watcher::Event::InitDone => {
+            let all = primaries.state();
+            *generations = all
+                .iter()
+                .map(|service| (ObjectRef::from_obj(&**service), service.meta().generation))
+                .collect();
+            all.iter().map(|service| ObjectRef::from_obj(&**service).into()).collect()
+        }
+    }
 }
 
 /// Objects that carry our labels. Everything that happens to one triggers, its deletion as well; whose it is stands
@@ -230,6 +262,42 @@ mod tests {
             ..ObjectMeta::default()
         };
         ConfigMap { metadata, ..ConfigMap::default() }
+    }
+
+    fn service(name: &str, generation: i64) -> DeserializeGuard<InventoryService> {
+        let mut service = InventoryService::new(name, Default::default());
+        service.metadata.namespace = Some("shop".to_owned());
+        service.metadata.generation = Some(generation);
+        DeserializeGuard(Ok(service))
+    }
+
+    #[test]
+    fn a_custom_resource_is_called_for_when_its_spec_changes_and_when_a_list_is_whole() {
+        use watcher::Event::{Apply, Delete, Init, InitApply, InitDone};
+        let (primaries, mut writer) = store();
+        let mut generations = HashMap::new();
+        let mut names = |event: watcher::Event<_>| -> Vec<String> {
+            writer.apply_watcher_event(&event);
+            let called: Vec<ReconcileRequest<DeserializeGuard<InventoryService>>> =
+                asked_anew(&event, &mut generations, &primaries);
+            let mut names: Vec<_> =
+                called.into_iter().map(|request| request.obj_ref.name).collect();
+            names.sort();
+            names
+        };
+        assert_eq!(names(Init), [""; 0]);
+        assert_eq!(names(InitApply(service("one", 1))), [""; 0]);
+        assert_eq!(names(InitDone), ["one"]);
+        // A write of the status.
+        assert_eq!(names(Apply(service("one", 1))), [""; 0]);
+        assert_eq!(names(Apply(service("one", 2))), ["one"]);
+        // A list that comes in pages is looked up only when it is whole.
+        assert_eq!(names(Init), [""; 0]);
+        assert_eq!(names(InitApply(service("one", 3))), [""; 0]);
+        assert_eq!(names(InitApply(service("two", 1))), [""; 0]);
+        assert_eq!(names(InitDone), ["one", "two"]);
+        assert_eq!(names(Delete(service("two", 1))), [""; 0]);
+        assert_eq!(names(Apply(service("two", 1))), ["two"]);
     }
 
     #[test]

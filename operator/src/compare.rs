@@ -16,6 +16,9 @@ const MERGED_BY_KEY: [(&str, &str); 9] = [
     ("volumes", "name"),
 ];
 
+/// Fields that server-side apply takes as a whole: one key more selects other pods.
+const WHOLE: [&str; 2] = ["labelSelector", "selector"];
+
 /// Whether `live` has every field of `desired` with the same value. What the API server and others add beside them
 /// (defaults, status, annotations of `kubectl rollout restart`) does not count.
 pub(crate) fn covers(live: &Value, desired: &Value) -> bool {
@@ -31,6 +34,7 @@ pub(crate) fn covers(live: &Value, desired: &Value) -> bool {
 
 fn covers_fields(live: &Map<String, Value>, desired: &Map<String, Value>) -> bool {
     desired.iter().all(|(field, desired)| match live.get(field) {
+        Some(live) if WHOLE.contains(&field.as_str()) => live == desired,
         Some(live) => {
             match (
                 MERGED_BY_KEY.iter().find(|(list, _)| list == field),
@@ -141,6 +145,15 @@ mod tests {
             json!({"subjects": [{"name": "a"}]}),
             false,
         );
+    }
+
+    #[test]
+    fn a_selector_is_ours_as_a_whole() {
+        let two = json!({"app": "inventory", "track": "canary"});
+        for field in WHOLE {
+            check(json!({field: two}), json!({field: {"app": "inventory"}}), false);
+            check(json!({field: two}), json!({field: two}), true);
+        }
     }
 
     #[test]

@@ -350,6 +350,11 @@ impl<S: ManagedService> Observed<S> {
     }
 }
 
+/// Over how many ConfigMaps the pods' words are spread, as a configuration's ConfigMap tells the pods.
+pub(crate) fn shards_of(config_map: &ConfigMap) -> Option<u32> {
+    config_map.data.as_ref()?.get(srv_config::SHARDS_FILE)?.parse().ok()
+}
+
 /// The revision that a configuration's ConfigMap says it is.
 pub(crate) fn revision_of(config_map: &ConfigMap) -> Option<Revision> {
     config_map.data.as_ref()?.get(srv_config::REVISION_FILE)?.parse().ok()

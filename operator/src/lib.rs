@@ -28,10 +28,7 @@ use build::Settings;
 use caches::Caches;
 use crds::{GoodsService, InventoryService, ManagedService};
 use futures::{FutureExt as _, future::Shared};
-use kube::{
-    Client,
-    runtime::events::{Recorder, Reporter},
-};
+use kube::{Client, runtime::events::Reporter};
 use numbers::Numbers;
 use reconcile::Context;
 use srv_runtime::{Metrics, Readiness};
@@ -67,10 +64,9 @@ pub async fn run(
 ) {
     let until = until.boxed().shared();
     let numbers = Numbers::new(&metrics.meter("operator"));
-    let recorder = Recorder::new(client.clone(), reporter());
     let context = |default_image: &str| {
         let settings = Settings { default_image: default_image.to_owned() };
-        (settings, recorder.clone(), numbers.clone())
+        (settings, numbers.clone())
     };
     tokio::join!(
         look_after::<GoodsService>(
@@ -98,7 +94,7 @@ fn reporter() -> Reporter {
 async fn look_after<S: ManagedService>(
     client: &Client,
     namespaces: &[String],
-    (settings, recorder, numbers): (Settings, Recorder, Numbers),
+    (settings, numbers): (Settings, Numbers),
     readiness: &Readiness,
     until: Shared<impl Future<Output = ()> + Send + 'static>,
 ) {
@@ -121,7 +117,7 @@ async fn look_after<S: ManagedService>(
             client,
             caches,
             settings: settings.clone(),
-            recorder: recorder.clone(),
+            reporter: reporter(),
             numbers: numbers.clone(),
         };
         let ready = || {

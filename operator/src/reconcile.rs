@@ -14,7 +14,7 @@ use crds::ManagedService;
 use kube::{
     Client,
     core::{DeserializeGuard, error_boundary::InvalidObject},
-    runtime::{controller::Action, events::Recorder},
+    runtime::{controller::Action, events::Reporter},
 };
 use std::{sync::Arc, time::Instant};
 
@@ -26,7 +26,7 @@ pub(crate) struct Context<S: ManagedService> {
     pub client: Client,
     pub caches: Caches<S>,
     pub settings: Settings,
-    pub recorder: Recorder,
+    pub reporter: Reporter,
     pub numbers: Numbers,
 }
 

@@ -22,7 +22,7 @@ use k8s_openapi::{
 use kube::{
     Api, ResourceExt,
     api::{Patch, PatchParams},
-    runtime::events::{Event, EventType},
+    runtime::events::{Event, EventType, Recorder},
 };
 use serde_json::json;
 use srv_config::{Revision, ServiceConfig as _};
@@ -47,9 +47,12 @@ pub(crate) async fn tell<S: ManagedService>(
         return Ok(());
     }
     write(ctx, service.meta(), &status).await?;
+    // A new recorder each time: one that is kept takes a turn of the same reason for a repetition, within minutes, and
+    // tells the words of the one before.
+    let recorder = Recorder::new(ctx.client.clone(), ctx.reporter.clone());
     for event in events(service.status(), &status) {
         // An Event is a courtesy: the condition says the same and stays.
-        if let Err(error) = ctx.recorder.publish(&event, &service.object_ref(&())).await {
+        if let Err(error) = recorder.publish(&event, &service.object_ref(&())).await {
             tracing::warn!(error = %error, reason = event.reason, "an Event was lost");
         }
     }

@@ -1,10 +1,14 @@
 //! What the pods say they did with the configuration, folded over the pods that serve.
 
-use crate::dereference::Observed;
+use super::pods::has_ended;
+use crate::{
+    dereference::{Observed, shards_of},
+    names,
+};
 use crds::{ManagedService, RejectedConfig};
 use k8s_openapi::api::discovery::v1::{Endpoint, EndpointSlice};
 use kube::ResourceExt;
-use srv_config::{Acknowledgement, Outcome, Revision};
+use srv_config::{Acknowledgement, Outcome, Revision, shard_of};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// How many rejections a status lists; all pods read the same text, so more would say the same.
@@ -62,18 +66,17 @@ pub(super) fn fold<S: ManagedService>(observed: &Observed<S>, current: Option<&R
     fold
 }
 
-/// The pods that exist and are not on their way out.
+/// The pods that exist and are not on their way out. One that was evicted stays as an object and runs no more.
 fn staying<S: ManagedService>(observed: &Observed<S>) -> BTreeSet<String> {
     let pods = observed.pods.iter().filter(|pod| pod.metadata.deletion_timestamp.is_none());
-    pods.map(|pod| pod.name_any()).collect()
+    pods.filter(|pod| !has_ended(pod)).map(|pod| pod.name_any()).collect()
 }
 
 /// The pods behind the ready endpoints of the Service.
 fn serving<S: ManagedService>(observed: &Observed<S>) -> BTreeSet<String> {
     let name = observed.service.name_any();
-    let of_the_service = |slice: &&EndpointSlice| {
-        slice.labels().get(crate::names::SERVICE_NAME_LABEL) == Some(&name)
-    };
+    let of_the_service =
+        |slice: &&EndpointSlice| slice.labels().get(names::SERVICE_NAME_LABEL) == Some(&name);
     let slices = observed.slices.iter().map(|slice| &**slice).filter(of_the_service);
     let endpoints = slices.flat_map(|slice| slice.endpoints.iter().flatten());
     let ready = endpoints.filter(|endpoint| is_ready(endpoint));
@@ -86,17 +89,22 @@ fn is_ready(endpoint: &Endpoint) -> bool {
     conditions.ready.unwrap_or(true) && !conditions.terminating.unwrap_or(false)
 }
 
-/// The last word of each pod. While the number of shards changes a pod may stand in two: the newer revision is the
-/// last.
+/// The last word of each pod. After the number of shards changed a pod may stand in two: the newer revision is the
+/// last, and of the same one what stands where the pod writes now.
 fn said<S: ManagedService>(observed: &Observed<S>) -> BTreeMap<String, Acknowledgement> {
-    let mut said: BTreeMap<String, Acknowledgement> = BTreeMap::new();
-    for (pod, text) in observed.shards().flat_map(|shard| shard.data.iter().flatten()) {
-        // Another text than an acknowledgement says nothing; the pod's next word takes its place.
-        let Ok(word) = serde_json::from_str::<Acknowledgement>(text) else { continue };
-        let newer = said.get(pod).is_none_or(|known| known.revision.number < word.revision.number);
-        if newer {
-            said.insert(pod.clone(), word);
+    let service = observed.service.name_any();
+    let shards = observed.config_map().and_then(|config_map| shards_of(config_map)).unwrap_or(1);
+    let mut said: BTreeMap<String, (bool, Acknowledgement)> = BTreeMap::new();
+    for shard in observed.shards() {
+        for (pod, text) in shard.data.iter().flatten() {
+            // Another text than an acknowledgement says nothing; the pod's next word takes its place.
+            let Ok(word) = serde_json::from_str::<Acknowledgement>(text) else { continue };
+            let place = names::acknowledgements(&service, shard_of(pod, shards));
+            let rank = (word.revision.number, shard.name_any() == place);
+            if said.get(pod).is_none_or(|(own, known)| (known.revision.number, *own) < rank) {
+                said.insert(pod.clone(), (rank.1, word));
+            }
         }
     }
-    said
+    said.into_iter().map(|(pod, (_, word))| (pod, word)).collect()
 }

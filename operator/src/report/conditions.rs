@@ -51,6 +51,7 @@ pub(super) fn of<S: ManagedService>(
     let carried_out = carried_out.filter(|_| is_paused).or(generation);
     let rollout = Rollout::of(deployment, asked);
     let trouble = pods::trouble(&observed.pods);
+    let config = ConfigOf { wanted: wanted(observed), revision };
     let ready = ready(applied.obstacle.as_ref(), &rollout, trouble.as_ref(), fold);
     let paused = match &applied.obstacle {
         Some(obstacle @ Obstacle::Paused) => ("True", obstacle.reason(), obstacle.message()),
@@ -60,8 +61,8 @@ pub(super) fn of<S: ManagedService>(
     for (kind, (status, reason, message)) in [
         (READY, ready),
         (AVAILABLE, available(&rollout)),
-        (PROGRESSING, progressing(&rollout, trouble.as_ref())),
-        (CONFIG_APPLIED, config_applied(applied, revision, fold)),
+        (PROGRESSING, progressing(applied.obstacle.as_ref(), &rollout, trouble.as_ref())),
+        (CONFIG_APPLIED, config_applied(applied.obstacle.as_ref(), &config, fold)),
     ] {
         conditions = conditions.with(kind, status, reason, message);
     }
@@ -149,7 +150,14 @@ fn available(rollout: &Rollout) -> Verdict {
     }
 }
 
-fn progressing(rollout: &Rollout, trouble: Option<&Trouble>) -> Verdict {
+fn progressing(
+    obstacle: Option<&Obstacle>,
+    rollout: &Rollout,
+    trouble: Option<&Trouble>,
+) -> Verdict {
+    if let Some(obstacle) = obstacle.filter(|obstacle| **obstacle != Obstacle::Paused) {
+        return ("False", obstacle.reason(), obstacle.message());
+    }
     match (rollout.complete, &rollout.stuck, trouble) {
         (true, ..) => ("False", "Complete", "every pod is as the spec asks".to_owned()),
         (false, Some(words), _) => ("False", "RolloutStuck", words.clone()),
@@ -158,12 +166,25 @@ fn progressing(rollout: &Rollout, trouble: Option<&Trouble>) -> Verdict {
     }
 }
 
-fn config_applied(applied: &Applied, revision: Option<&Revision>, fold: &Fold) -> Verdict {
-    if let Some(obstacle @ Obstacle::InvalidConfig(_)) = &applied.obstacle {
+/// The configuration as the spec asks for it, by its hash, and as it was written.
+struct ConfigOf<'a> {
+    wanted: String,
+    revision: Option<&'a Revision>,
+}
+
+fn wanted<S: ManagedService>(observed: &Observed<S>) -> String {
+    srv_config::hash_of(&srv_config::render(&observed.service.config()))
+}
+
+fn config_applied(obstacle: Option<&Obstacle>, config: &ConfigOf<'_>, fold: &Fold) -> Verdict {
+    // A paused resource is told of as it was before.
+    if let Some(obstacle) = obstacle.filter(|obstacle| **obstacle != Obstacle::Paused)
+        && config.revision.is_none_or(|written| written.hash != config.wanted)
+    {
         return ("False", obstacle.reason(), obstacle.message());
     }
     let revision =
-        revision.map_or_else(|| "no revision yet".to_owned(), |it| format!("revision {it}"));
+        config.revision.map_or_else(|| "no revision yet".to_owned(), |it| format!("revision {it}"));
     let ratio = format!("{} serving pods run {revision}", fold.ratio());
     if let Some(rejected) = fold.rejected.first() {
         let words = format!("{}: {}: {}", rejected.pod, rejected.field, rejected.reason);

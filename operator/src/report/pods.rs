@@ -28,7 +28,17 @@ pub(super) fn trouble(pods: &[Arc<Pod>]) -> Option<Trouble> {
     staying.sort_by_key(|pod| {
         std::cmp::Reverse((pod.metadata.creation_timestamp.clone(), pod.name_any()))
     });
-    staying.into_iter().find_map(of_pod)
+    // One that has ended is told of while it is the newest: another one has taken its place otherwise.
+    let newest = staying.first().copied();
+    let told =
+        |pod: &&Pod| !has_ended(pod) || newest.is_some_and(|newest| std::ptr::eq(newest, *pod));
+    staying.iter().copied().filter(told).find_map(of_pod)
+}
+
+/// Whether a pod has ended as a whole, as one that was evicted: it stays as an object and never runs again.
+pub(super) fn has_ended(pod: &Pod) -> bool {
+    let phase = pod.status.as_ref().and_then(|status| status.phase.as_deref());
+    matches!(phase, Some("Failed" | "Succeeded"))
 }
 
 fn of_pod(pod: &Pod) -> Option<Trouble> {

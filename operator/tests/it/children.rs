@@ -170,6 +170,14 @@ async fn every_child_that_is_edited_is_put_right() {
         json!({"spec": {"selector": {"app.kubernetes.io/instance": "other"}}}),
     )
     .await;
+    // One more label selects no pod at all.
+    let narrow = json!({"spec": {"selector": {"track": "canary"}}});
+    put_right::<Service>(&world, "inventory", "/spec/selector", narrow).await;
+    let narrow = json!({"spec": {"selector": {"matchLabels": {"track": "canary"}}}});
+    put_right::<PodDisruptionBudget>(&world, "inventory", "/spec/selector", narrow).await;
+    // Another port of our port's name cannot stand beside ours.
+    let moved = json!({"spec": {"ports": [{"name": "grpc", "port": 50052, "targetPort": "grpc"}]}});
+    put_right::<Service>(&world, "inventory", "/spec/ports", moved).await;
     put_right::<PodDisruptionBudget>(
         &world,
         "inventory",
@@ -191,6 +199,15 @@ async fn every_child_that_is_edited_is_put_right() {
         json!({"metadata": {"labels": {"app.kubernetes.io/managed-by": "somebody"}}}),
     )
     .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_pod_is_never_let_onto_a_sqlite_file() {
+    let world = World::new("children-strategy").await;
+    world.inventory("inventory", sqlite()).await;
+    world.until_there::<Deployment>("inventory").await;
+    let rolling = json!({"spec": {"strategy": {"type": "RollingUpdate"}}});
+    put_right::<Deployment>(&world, "inventory", "/spec/strategy", rolling).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -79,6 +79,19 @@ async fn the_number_goes_on_after_the_config_map_was_lost() {
         conditions.into_iter().any(|condition| condition.reason == "NameConflict")
     };
     world.until_is::<InventoryService>("inventory", has_conflict).await;
+    // What cannot be written is not told as applied.
+    let spec = configured(json!({"logLevel": "error"}));
+    let asked = world.inventory("inventory", spec).await.metadata.generation;
+    let service = world
+        .until_is::<InventoryService>("inventory", |service| {
+            service.status.as_ref().is_some_and(|status| status.observed_generation == asked)
+        })
+        .await;
+    for kind in ["Progressing", "ConfigApplied"] {
+        let conditions = &service.status.as_ref().unwrap().conditions;
+        let told = conditions.iter().find(|condition| condition.type_ == kind).unwrap();
+        assert_eq!((&*told.status, &*told.reason), ("False", "NameConflict"), "{told:?}");
+    }
     config_maps.delete("inventory-config", &DeleteParams::default()).await.unwrap();
     world.inventory("inventory", configured(json!({"logLevel": "warn"}))).await;
     let after = world

@@ -34,6 +34,18 @@ async fn a_spec_without_a_database_or_with_two_is_refused() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_size_that_no_volume_can_have_is_refused() {
+    let world = World::without_operator("refusals-size").await;
+    let sized = |size: &str| with(sqlite(), json!({"database": {"sqlite": {"size": size}}}));
+    for size in ["10GB", "1GiB", "0", "-1Gi", "much"] {
+        says(&refused(&world, "inventory", sized(size)).await, &["spec.database.sqlite", "1Gi"]);
+    }
+    for (name, size) in [("one", "1Gi"), ("two", "500M"), ("three", "1.5Gi")] {
+        world.inventory(name, sized(size)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_pull_secret_that_stands_twice_is_refused() {
     let world = World::without_operator("refusals-twice").await;
     let twice = json!({"imagePullSecrets": [{"name": "a"}, {"name": "b"}, {"name": "a"}]});

@@ -134,6 +134,28 @@ async fn only_serving_pods_that_applied_this_very_revision_count() {
         .await;
 }
 
+/// When the number of shards changes a pod writes elsewhere, and its word in the old place stays.
+#[tokio::test(flavor = "multi_thread")]
+async fn of_two_words_about_one_revision_the_one_in_the_pods_own_place_counts() {
+    let world = World::new("status-moved").await;
+    world.inventory("inventory", mysql(5)).await;
+    let pods = world.serving("inventory", 5).await;
+    until(&world, |service| applied(service) == "5/5" && is(service, "Ready", "True", "AsAsked"))
+        .await;
+    let revision = world.revision("inventory").await;
+    let shards = srv_config::shards_for(5);
+    let moved = pods.iter().find(|pod| srv_config::shard_of(pod, shards) > 0).unwrap();
+    let rejection = json!({"rejected": {"field": "lockStrategy", "reason": "no Redis"}});
+    // With one shard it wrote into the first.
+    world.acknowledge("inventory", 1, moved, &revision, rejection.clone()).await;
+    world.until_quiet().await;
+    let service = world.until_there::<InventoryService>("inventory").await;
+    assert_eq!((applied(&service), condition(&service, "Ready").status.as_str()), ("5/5", "True"));
+    // In its own place it counts.
+    world.acknowledge("inventory", 5, moved, &revision, rejection).await;
+    until(&world, |service| is(service, "Ready", "False", "ConfigRejected")).await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_rejection_is_shown_with_pod_field_and_reason() {
     let world = World::new("status-rejected").await;
@@ -167,6 +189,16 @@ async fn a_rejection_is_shown_with_pod_field_and_reason() {
     world.acknowledge("inventory", 2, &pods[1], &revision, json!("applied")).await;
     let mended = until(&world, |service| is(service, "Ready", "True", "AsAsked")).await;
     assert!(mended.status.unwrap().config.unwrap().rejected.is_empty());
+    // One that is evicted stays as an object, and what it said last is nobody's business any more.
+    let rejection = json!({"rejected": {"field": "lockStrategy", "reason": "no Redis"}});
+    world.acknowledge("inventory", 2, &pods[1], &revision, rejection).await;
+    until(&world, |service| is(service, "Ready", "False", "ConfigRejected")).await;
+    world.pod_status(&pods[1], json!({"phase": "Failed", "reason": "Evicted"})).await;
+    world.make_pod("inventory", "inventory-z").await;
+    world.endpoints("inventory", &[(&pods[0], true), ("inventory-z", true)]).await;
+    world.acknowledge("inventory", 2, "inventory-z", &revision, json!("applied")).await;
+    until(&world, |service| applied(service) == "2/2" && is(service, "Ready", "True", "AsAsked"))
+        .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -300,6 +332,26 @@ async fn events_tell_transitions_once() {
     assert_eq!(count("Applied", "Normal"), 1, "{events:?}");
     // Once for Ready and once for ConfigApplied.
     assert_eq!(count("ConfigRejected", "Warning"), 2, "{events:?}");
+    // Within minutes the same happens to another revision: that is told, and in its own words.
+    world.inventory("inventory", with(mysql(2), json!({"config": {"logLevel": "debug"}}))).await;
+    world
+        .until("another revision", || async {
+            (world.revision("inventory").await != revision).then_some(())
+        })
+        .await;
+    let revision = world.revision("inventory").await;
+    for pod in &pods {
+        world.acknowledge("inventory", 2, pod, &revision, json!("applied")).await;
+    }
+    world
+        .until("the Event of the second revision", || async {
+            let mut told = tell().await.into_iter().filter(|event| {
+                event.reason.as_deref() == Some("Applied")
+                    && event.note.as_ref().is_some_and(|note| note.contains(&revision))
+            });
+            told.next()
+        })
+        .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
