@@ -87,7 +87,27 @@ impl Description {
     }
 }
 
-/// The text as it is compared: whatever the case of its letters. Folded here and not in SQL, because databases differ.
+/// The text as it is compared: whatever the case of its letters. Folded here and not in SQL, because databases differ;
+/// letter by letter, so that a part of a text is a part of the folded text: a sigma has another form at a word's end.
 pub fn folded(text: &str) -> String {
-    text.to_lowercase()
+    let letters = text.chars().flat_map(char::to_lowercase);
+    letters.map(|letter| if letter == 'ς' { 'σ' } else { letter }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_part_of_a_text_is_a_part_of_the_folded_text() {
+        let texts = ["ΚΟΣΜΟΣ", "ΚΟΣ ΜΟΣ", "Straße İstanbul", "Hammer", "ΟΔΟΣ οδοσ"];
+        for text in texts {
+            for (at, _) in text.char_indices() {
+                let (before, behind) = text.split_at(at);
+                assert_eq!(folded(before) + &folded(behind), folded(text), "{text} at {at}");
+            }
+        }
+        assert_eq!(folded("ΟΔΟΣ"), folded("οδοσ"));
+        assert_eq!(folded("Grüße"), "grüße");
+    }
 }

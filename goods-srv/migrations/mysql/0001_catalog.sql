@@ -1,6 +1,7 @@
 -- The catalog. Times are milliseconds UTC; a row with a delete_time is deleted. `live_...` holds what must be unique among
 -- rows that are not deleted, and NULL in those that are, so that it can be used again. `..._key` and `search_text` are in
--- lower case, folded by the service, so that every database compares alike.
+-- lower case, folded by the service, so that every database compares alike. The servers of a TiDB would each hand out ids
+-- of a block of their own; AUTO_ID_CACHE 1, which other servers read over, makes the newest entry have the highest.
 CREATE TABLE IF NOT EXISTS categories (
     id BIGINT NOT NULL AUTO_INCREMENT PRIMARY KEY,
     name VARCHAR(50) NOT NULL,
@@ -17,7 +18,8 @@ CREATE TABLE IF NOT EXISTS categories (
     KEY categories_parent (parent_id, delete_time),
     CONSTRAINT categories_level CHECK (level BETWEEN 1 AND 8),
     CONSTRAINT categories_root CHECK (parent_id >= 0)
-) ENGINE = InnoDB DEFAULT CHARSET = utf8mb4 COLLATE = utf8mb4_unicode_ci;
+) ENGINE = InnoDB DEFAULT CHARSET = utf8mb4 COLLATE = utf8mb4_unicode_ci
+    /*T![auto_id_cache] AUTO_ID_CACHE 1 */;
 
 -- One row. Whoever changes the shape of the tree writes it first, so that one does so at a time.
 CREATE TABLE IF NOT EXISTS category_tree (
@@ -43,7 +45,8 @@ CREATE TABLE IF NOT EXISTS brands (
     UNIQUE KEY brands_request (request_id),
     KEY brands_by_id (delete_time, id),
     KEY brands_by_name (delete_time, name_key, id)
-) ENGINE = InnoDB DEFAULT CHARSET = utf8mb4 COLLATE = utf8mb4_unicode_ci;
+) ENGINE = InnoDB DEFAULT CHARSET = utf8mb4 COLLATE = utf8mb4_unicode_ci
+    /*T![auto_id_cache] AUTO_ID_CACHE 1 */;
 
 CREATE TABLE IF NOT EXISTS goods (
     id BIGINT NOT NULL AUTO_INCREMENT PRIMARY KEY,
@@ -82,4 +85,5 @@ CREATE TABLE IF NOT EXISTS goods (
     KEY goods_of_brand (brand_id, delete_time, id),
     CONSTRAINT goods_shop_price CHECK (shop_price >= 0),
     CONSTRAINT goods_market_price CHECK (market_price >= 0)
-) ENGINE = InnoDB DEFAULT CHARSET = utf8mb4 COLLATE = utf8mb4_unicode_ci;
+) ENGINE = InnoDB DEFAULT CHARSET = utf8mb4 COLLATE = utf8mb4_unicode_ci
+    /*T![auto_id_cache] AUTO_ID_CACHE 1 */;

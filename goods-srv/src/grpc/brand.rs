@@ -24,12 +24,19 @@ pub(super) async fn create(
     let CreateBrandRequest { brand, request_id } = request;
     let brand = brand.unwrap_or_default();
     let mut violations = Violations::default();
-    let request = entry::request_key(&request_id, &brand, &mut violations);
+    let request = entry::request_key(&request_id, &written(&brand), &mut violations);
     let mask = Mask::everything(&fields(&brand));
     let brand = masked(&brand, &mask, &mut violations);
     violations.none()?;
     let created = catalog.store.write(CreateBrand { brand, request }).await?;
     Ok(CreateBrandResponse { brand: Some(message(&created.entry)), replayed: created.replayed })
+}
+
+/// The fields that callers write.
+fn written(brand: &wire::Brand) -> wire::Brand {
+    let wire::Brand { name, logo, id: _, etag: _, create_time: _, update_time: _, delete_time: _ } =
+        brand.clone();
+    wire::Brand { name, logo, ..Default::default() }
 }
 
 pub(super) async fn get(

@@ -24,7 +24,7 @@ pub(super) async fn create(
     let CreateCategoryRequest { category, request_id } = request;
     let category = category.unwrap_or_default();
     let mut violations = Violations::default();
-    let request = entry::request_key(&request_id, &category, &mut violations);
+    let request = entry::request_key(&request_id, &written(&category), &mut violations);
     let mask = Mask::everything(&fields(&category));
     let category = masked(&category, &mask, &mut violations);
     violations.none()?;
@@ -33,6 +33,22 @@ pub(super) async fn create(
         category: Some(message(&created.entry)),
         replayed: created.replayed,
     })
+}
+
+/// The fields that callers write.
+fn written(category: &wire::Category) -> wire::Category {
+    let wire::Category {
+        name,
+        parent_id,
+        is_tab,
+        id: _,
+        level: _,
+        etag: _,
+        create_time: _,
+        update_time: _,
+        delete_time: _,
+    } = category.clone();
+    wire::Category { name, parent_id, is_tab, ..Default::default() }
 }
 
 pub(super) async fn get(

@@ -49,7 +49,7 @@ pub(super) fn in_order<T>(
     Err(Error::NotFound { noun, ids: missing })
 }
 
-/// The key of a create. What was asked for is the whole entry as it was sent.
+/// The key of a create, for an entry without what callers do not write: a repeat may carry other output.
 pub(super) fn request_key(
     request_id: &str,
     entry: &impl Message,

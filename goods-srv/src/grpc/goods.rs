@@ -25,11 +25,28 @@ pub(super) async fn create(
     let CreateGoodsRequest { goods, request_id } = request;
     let goods = goods.unwrap_or_default();
     let mut violations = Violations::default();
-    let request = entry::request_key(&request_id, &goods, &mut violations);
+    let request = entry::request_key(&request_id, &written(&goods), &mut violations);
     let goods = parse::new_goods(&goods, &mut violations);
     violations.none()?;
     let created = catalog.store.write(CreateGoods { goods, request }).await?;
     Ok(CreateGoodsResponse { goods: Some(message(&created.entry)), replayed: created.replayed })
+}
+
+/// The fields that callers write.
+fn written(goods: &wire::Goods) -> wire::Goods {
+    wire::Goods {
+        id: 0,
+        click_num: 0,
+        sold_num: 0,
+        fav_num: 0,
+        category: None,
+        brand: None,
+        etag: String::new(),
+        create_time: None,
+        update_time: None,
+        delete_time: None,
+        ..goods.clone()
+    }
 }
 
 pub(super) async fn get(

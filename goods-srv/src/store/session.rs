@@ -111,17 +111,17 @@ impl Session<'_> {
         statement: Statement,
     ) -> Result<Vec<T>, StoreError> {
         self.statements.fetch_add(1, Ordering::Relaxed);
-        let Statement { text, values } = statement;
+        let Statement { text, values, is_kept } = statement;
         // Statement takes no caller's value into its text.
         let text = AssertSqlSafe(text);
         Ok(match &mut self.connection {
             Connection::MySql(connection) => {
-                answered(sqlx::query_as_with(text, mysql(values)).fetch_all(&mut **connection))
-                    .await?
+                let query = sqlx::query_as_with(text, mysql(values)).persistent(is_kept);
+                answered(query.fetch_all(&mut **connection)).await?
             }
             Connection::Sqlite(connection) => {
-                answered(sqlx::query_as_with(text, sqlite(values)).fetch_all(&mut **connection))
-                    .await?
+                let query = sqlx::query_as_with(text, sqlite(values)).persistent(is_kept);
+                answered(query.fetch_all(&mut **connection)).await?
             }
         })
     }
@@ -142,18 +142,18 @@ impl Session<'_> {
     /// Runs a statement that writes, and answers the id that an insert gave.
     pub(super) async fn run(&mut self, statement: Statement) -> Result<i64, StoreError> {
         self.statements.fetch_add(1, Ordering::Relaxed);
-        let Statement { text, values } = statement;
+        let Statement { text, values, is_kept } = statement;
         // Statement takes no caller's value into its text.
         let text = AssertSqlSafe(text);
         Ok(match &mut self.connection {
             Connection::MySql(connection) => {
-                let running = sqlx::query_with(text, mysql(values)).execute(&mut **connection);
-                let done = answered(running).await?;
+                let query = sqlx::query_with(text, mysql(values)).persistent(is_kept);
+                let done = answered(query.execute(&mut **connection)).await?;
                 i64::try_from(done.last_insert_id()).unwrap_or(i64::MAX)
             }
             Connection::Sqlite(connection) => {
-                let running = sqlx::query_with(text, sqlite(values)).execute(&mut **connection);
-                let done = answered(running).await?;
+                let query = sqlx::query_with(text, sqlite(values)).persistent(is_kept);
+                let done = answered(query.execute(&mut **connection)).await?;
                 done.last_insert_rowid()
             }
         })

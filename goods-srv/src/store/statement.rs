@@ -71,11 +71,18 @@ pub(super) type Assignments = Vec<(&'static str, Value)>;
 pub(super) struct Statement {
     pub(super) text: String,
     pub(super) values: Vec<Value>,
+    /// A connection keeps it prepared. Not so one of a great many texts: a server bounds how many are prepared in all.
+    pub(super) is_kept: bool,
 }
 
 impl Statement {
     pub(super) fn new(text: impl Into<String>) -> Self {
-        Self { text: text.into(), values: Vec::new() }
+        Self { text: text.into(), values: Vec::new(), is_kept: true }
+    }
+
+    /// It is prepared anew each time.
+    pub(super) fn not_kept(self) -> Self {
+        Self { is_kept: false, ..self }
     }
 
     pub(super) fn bind(mut self, value: impl Into<Value>) -> Self {
@@ -89,13 +96,16 @@ impl Statement {
         self
     }
 
-    /// `(?, ?, ?)` for these ids. There must be one at least.
+    /// `(?, ?, ?)` for these ids. There must be one at least; the last is repeated up to a power of two, so that there
+    /// are few such texts.
     pub(super) fn any_of<T: Copy + Into<Value>>(mut self, ids: &[T]) -> Self {
         debug_assert!(!ids.is_empty(), "IN () is no SQL");
         self.text.push('(');
-        self.text.push_str(&vec!["?"; ids.len()].join(", "));
+        let length = ids.len().next_power_of_two();
+        self.text.push_str(&vec!["?"; length].join(", "));
         self.text.push(')');
-        self.values.extend(ids.iter().map(|id| (*id).into()));
+        let padding = ids.iter().rev().take(1).cycle();
+        self.values.extend(ids.iter().chain(padding).take(length).map(|id| (*id).into()));
         self
     }
 
@@ -104,7 +114,7 @@ impl Statement {
         let places = vec!["?"; columns.len()].join(", ");
         let text =
             format!("INSERT INTO {} ({}) VALUES ({places})", table(noun), columns.join(", "));
-        Self { text, values }
+        Self { text, values, is_kept: true }
     }
 
     /// Writes these columns of one entry, which becomes a new version of itself.
@@ -116,7 +126,8 @@ impl Statement {
             table(noun),
             sets.concat()
         );
-        Self { text, values }.bind(now).bind(id)
+        // One for each mask.
+        Self { text, values, is_kept: false }.bind(now).bind(id)
     }
 
     /// A condition that holds behind the entry with these keys, as text in parentheses: `(a > ? OR (a = ? AND (..)))`.

@@ -103,3 +103,33 @@ contract! {
         assert_eq!(few, expected);
     }
 }
+
+/// A server bounds how many statements all its clients have prepared; past that nothing can be prepared any more.
+#[tokio::test(flavor = "multi_thread")]
+async fn whatever_is_asked_for_few_statements_stay_prepared() {
+    let server = testkit::MariaDb::start();
+    let shop = Shop::open_at(&server.fresh_database(), tempfile::tempdir().unwrap()).await;
+    let mut brands = Vec::new();
+    for number in 0..20 {
+        brands.push(shop.brand(&format!("b{number}")).await);
+    }
+    for length in 1..=100 {
+        let ids: Vec<i64> = (1..=length).collect();
+        let request = BatchGetGoodsRequest { ids: ids.clone(), allow_missing: true };
+        shop.goods().batch_get_goods(request).await.unwrap();
+        let flag = |bit: i64| (length >> bit & 1 == 1).then_some(true);
+        let filter = GoodsFilter {
+            brand_ids: brands.iter().copied().take(ids.len()).collect(),
+            on_sale: flag(0),
+            ship_free: flag(1),
+            is_new: flag(2),
+            is_hot: flag(3),
+            ..Default::default()
+        };
+        let list = ListGoodsRequest { filter: Some(filter), ..Default::default() };
+        shop.goods().list_goods(list).await.unwrap();
+    }
+    let told = server.sql("SHOW GLOBAL STATUS LIKE 'Prepared_stmt_count'");
+    let prepared: u32 = told.split_whitespace().last().unwrap().parse().unwrap();
+    assert!(prepared <= 10 * crate::shop::CONNECTIONS, "{prepared} statements");
+}

@@ -29,6 +29,22 @@ contract! {
         assert_eq!(shop.names(GoodsFilter::default()).await.len(), 1);
     }
 
+    /// Whoever builds the request again from what is there sends output fields as well.
+    async fn output_fields_make_no_other_create(shop: &Shop) {
+        let goods = shop.hammer().await;
+        let first = shop.goods().create_goods(request(&goods, "r-1")).await.unwrap().into_inner();
+        let again = request(&first.goods.unwrap(), "r-1");
+        assert!(shop.goods().create_goods(again).await.unwrap().into_inner().replayed);
+        let first = shop.brands().create_brand(brand("Acme Tools", "r-1")).await.unwrap();
+        let again = CreateBrandRequest { brand: first.into_inner().brand, request_id: "r-1".into() };
+        assert!(shop.brands().create_brand(again).await.unwrap().into_inner().replayed);
+        let category = Some(Category { name: "Saws".into(), ..Default::default() });
+        let first = CreateCategoryRequest { category, request_id: "r-1".into() };
+        let category = shop.categories().create_category(first).await.unwrap().into_inner().category;
+        let again = CreateCategoryRequest { category, request_id: "r-1".into() };
+        assert!(shop.categories().create_category(again).await.unwrap().into_inner().replayed);
+    }
+
     async fn another_create_under_the_same_id_is_refused(shop: &Shop) {
         let goods = shop.hammer().await;
         shop.goods().create_goods(request(&goods, "r-1")).await.unwrap();

@@ -19,7 +19,7 @@ use tonic::{Code, Response, Status};
 use tonic_types::StatusExt;
 
 /// How many connections to the database a pod holds by default.
-const CONNECTIONS: u32 = 16;
+pub(crate) const CONNECTIONS: u32 = 16;
 
 /// Declares cases of the contract: each becomes one test per database, named for it.
 macro_rules! contract {

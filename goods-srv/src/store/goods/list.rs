@@ -14,12 +14,12 @@ pub(super) fn page(filter: &GoodsFilter, order: Order, start: &Start, limit: usi
         Some(keys) => statement.and(" AND ").behind(order, keys),
         None => statement,
     };
-    statement.page(order, limit)
+    statement.page(order, limit).not_kept()
 }
 
 /// How many goods there are on all pages.
 pub(super) fn total(filter: &GoodsFilter) -> Statement {
-    conditions(subtrees(filter).and("SELECT COUNT(*) ").and(FROM), filter)
+    conditions(subtrees(filter).and("SELECT COUNT(*) ").and(FROM), filter).not_kept()
 }
 
 /// The categories of the filter and all that stand under them. UNION drops what was found before, so it ends in any
