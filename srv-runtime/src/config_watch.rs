@@ -14,11 +14,11 @@ use futures::future::BoxFuture;
 use instruments::Instruments;
 use snapshot::{Advance, Snapshot};
 use srv_config::{Acknowledgement, HotConfig, InvalidConfig, Outcome, Rejection, ServiceConfig};
-use std::{path::PathBuf, time::Duration};
+use std::{path::PathBuf, pin::pin, time::Duration};
 use tokio::{
     sync::{mpsc, watch},
     task::JoinSet,
-    time::{sleep, timeout},
+    time::{Instant, timeout, timeout_at},
 };
 
 /// How long a service may think about whether it can run with new hot fields.
@@ -222,9 +222,8 @@ struct Decider<C: ServiceConfig> {
 }
 
 /// How far the newest reading is.
-#[derive(Clone, Copy, PartialEq)]
+#[derive(Clone, Copy)]
 enum Verdict {
-    Undecided,
     Settled,
     /// By the service, whose reason may go away.
     Refused,
@@ -237,21 +236,54 @@ impl<C: ServiceConfig> Decider<C> {
         mut incoming: mpsc::Receiver<Snapshot>,
         _open: mpsc::Sender<Snapshot>,
     ) {
-        let mut verdict = Verdict::Undecided;
         loop {
-            tokio::select! {
-                reading = incoming.recv() => {
-                    let reading = reading.expect("a sender is kept");
-                    match advance(&mut newest, reading) {
-                        Advance::Revision => verdict = Verdict::Undecided,
-                        Advance::Shards => self.move_shard(newest.as_ref()),
-                        Advance::Nothing => {}
-                    }
+            let Some(verdict) = self.decide_undisturbed(&mut newest, &mut incoming).await else {
+                continue;
+            };
+            let recheck_at = Instant::now() + RECHECK;
+            loop {
+                let reading = incoming.recv();
+                let reading = match verdict {
+                    Verdict::Settled => reading.await,
+                    Verdict::Refused => match timeout_at(recheck_at, reading).await {
+                        Ok(reading) => reading,
+                        Err(_) => break,
+                    },
+                };
+                match advance(&mut newest, reading.expect("a sender is kept")) {
+                    Advance::Revision => break,
+                    Advance::Shards => self.move_shard(newest.as_ref()),
+                    Advance::Nothing => {}
                 }
-                decided = self.decide(newest.as_ref()), if verdict == Verdict::Undecided => verdict = decided,
-                () = sleep(RECHECK), if verdict == Verdict::Refused => verdict = Verdict::Undecided,
             }
         }
+    }
+
+    /// Decides on the newest reading. Ones that bring no other revision, of which a watch that breaks again and again
+    /// makes many, do not begin it anew. None if there is another revision by now.
+    async fn decide_undisturbed(
+        &mut self,
+        newest: &mut Option<Snapshot>,
+        incoming: &mut mpsc::Receiver<Snapshot>,
+    ) -> Option<Verdict> {
+        let asked = newest.clone();
+        let verdict = {
+            let mut deciding = pin!(self.decide(asked.as_ref()));
+            loop {
+                tokio::select! {
+                    verdict = &mut deciding => break verdict,
+                    reading = incoming.recv() => {
+                        let reading = reading.expect("a sender is kept");
+                        if advance(newest, reading) == Advance::Revision {
+                            return None;
+                        }
+                    }
+                }
+            }
+        };
+        // The pods may have been spread anew meanwhile.
+        self.move_shard(newest.as_ref());
+        Some(verdict)
     }
 
     /// Valid? Agreed? Then in force, and only then acknowledged. Dropped at `await`, it has changed nothing.

@@ -12,7 +12,10 @@ use kube::{
     runtime::watcher::{self, Event, watcher},
 };
 use std::{pin::pin, time::Duration};
-use tokio::{sync::mpsc, time::sleep};
+use tokio::{
+    sync::mpsc,
+    time::{Instant, sleep},
+};
 
 /// The pause after the first failure of the watch; it doubles up to [`PAUSE_MAX`].
 const PAUSE_MIN: Duration = Duration::from_millis(200);
@@ -50,18 +53,23 @@ pub(super) async fn follow(
 ) {
     let mut pause = PAUSE_MIN;
     loop {
+        let mut began = None;
         let watched_again = || {
             if pause > PAUSE_MIN {
                 tracing::info!("the configuration is watched through the API again");
             }
             instruments.api_watched(true);
-            pause = PAUSE_MIN;
+            began = Some(Instant::now());
         };
         let Err(error) = watch(&kubernetes, &readings, &instruments, watched_again).await else {
             return;
         };
         instruments.api_watched(false);
         instruments.source_failed("api");
+        // A first list is no watch yet: where it is given and the watch is refused, the pause must grow.
+        if began.is_some_and(|began| began.elapsed() > PAUSE_MAX) {
+            pause = PAUSE_MIN;
+        }
         if pause == PAUSE_MIN {
             tracing::warn!(%error, "the configuration cannot be watched through the API; the directory is");
         }

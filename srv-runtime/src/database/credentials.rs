@@ -2,8 +2,8 @@
 //! old connections retired one by one. Ones that do not work are reported, and the old ones stay.
 
 use super::{
-    UrlSource,
-    mysql::try_out,
+    DatabaseError, UrlSource,
+    mysql::{try_out, unacceptable},
     target::{Target, name_of},
 };
 use crate::{Metrics, folder::FolderChanges};
@@ -28,6 +28,7 @@ pub(super) struct Rotation {
     pub(super) pool: MySqlPool,
     pub(super) in_use: MySqlConnectOptions,
     pub(super) retirement: std::sync::Arc<Retirement>,
+    pub(super) allow_weak_durability: bool,
 }
 
 impl Rotation {
@@ -76,8 +77,19 @@ impl Rotation {
             );
             return;
         }
-        match try_out(&options).await {
-            Ok(connection) => {
+        // They may lead to another server.
+        let tried = async {
+            let mut connection = try_out(&options).await?;
+            let weaknesses = unacceptable(&mut connection, self.allow_weak_durability).await?;
+            Ok::<_, sqlx::Error>((connection, weaknesses))
+        };
+        match tried.await {
+            Ok((_, weaknesses)) if !weaknesses.is_empty() => {
+                outcomes.add(1, &[KeyValue::new("outcome", "refused")]);
+                let error = DatabaseError::Unfit { name, weaknesses };
+                tracing::error!(%error, "the old credentials stay");
+            }
+            Ok((connection, _)) => {
                 self.pool.set_connect_options(options.clone());
                 self.retirement.begin(Instant::now());
                 self.in_use = options;

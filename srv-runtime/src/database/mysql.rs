@@ -55,10 +55,8 @@ pub(super) async fn open(
     let mut connection = connect_patiently(&mut options, &source).await?;
     let name = name_of(&options);
     let unreachable = |source| DatabaseError::Unreachable { name: name.clone(), source };
-    let mut weaknesses = durability::weaknesses(&mut connection).await.map_err(unreachable)?;
-    if allow_weak_durability {
-        weaknesses.retain(|weakness| !weakness.may_be_accepted());
-    }
+    let weaknesses = unacceptable(&mut connection, allow_weak_durability).await;
+    let weaknesses = weaknesses.map_err(unreachable)?;
     if !weaknesses.is_empty() {
         return Err(DatabaseError::Unfit { name, weaknesses });
     }
@@ -71,8 +69,21 @@ pub(super) async fn open(
         pool: pool.clone(),
         in_use: options,
         retirement,
+        allow_weak_durability,
     });
     Ok(Opened { database: Database::MySql(pool), name, rotation })
+}
+
+/// What a server lacks that a service must not do without.
+pub(super) async fn unacceptable(
+    connection: &mut MySqlConnection,
+    allow_weak_durability: bool,
+) -> Result<Vec<durability::Weakness>, sqlx::Error> {
+    let mut weaknesses = durability::weaknesses(connection).await?;
+    if allow_weak_durability {
+        weaknesses.retain(|weakness| !weakness.may_be_accepted());
+    }
+    Ok(weaknesses)
 }
 
 fn pool(options: &MySqlConnectOptions, connections: u32, retirement: Arc<Retirement>) -> MySqlPool {

@@ -72,6 +72,7 @@ fn of_mysql(error: &MySqlDatabaseError) -> Situation {
         | 1158..=1161
         | 1290
         | 1317
+        | 1461
         | 1792
         | 1836
         | 1927

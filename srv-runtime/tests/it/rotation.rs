@@ -118,3 +118,20 @@ async fn credentials_that_do_not_work_are_reported_and_the_old_ones_stay() {
     .await;
     connection(pool).await.unwrap();
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn credentials_of_a_server_that_a_start_would_refuse_are_not_taken_over() {
+    let rotating = Rotating::start().await;
+    let Rotating { server, folder, url, .. } = &rotating;
+    server.sql("CREATE USER other@'%' IDENTIFIED BY 'x'; GRANT ALL ON shop.* TO other@'%'");
+    server.sql("SET GLOBAL innodb_flush_log_at_trx_commit = 2");
+    let other = url.replace("shop:first", "other:x");
+    put(folder.path(), &other);
+    eventually("it is refused", async || rotating.metric("refused").await.then_some(())).await;
+    assert!(!rotating.metric("taken_over").await);
+    server.sql("SET GLOBAL innodb_flush_log_at_trx_commit = 1");
+    // The file is read again at the next change in its folder.
+    put(folder.path(), &other);
+    eventually("it is taken over", async || rotating.metric("taken_over").await.then_some(()))
+        .await;
+}
