@@ -48,7 +48,8 @@ impl Inventory {
             let mut transaction = self.store.begin().await?;
             let needs = Needs { goods, ..Needs::default() };
             let mut round = hold(&mut transaction.on(), needs).await?;
-            let expired = transaction.on().expired(&round.held().goods, round.held().now).await?;
+            let expired =
+                transaction.on().expired(&round.held().stocked(), round.held().now).await?;
             round.look_at_expired(expired);
             let now_released = round.tidy();
             write(transaction, round).await?;

@@ -145,11 +145,12 @@ impl Watchers {
     async fn look_out(self) {
         let mut polled = Instant::now();
         let mut sight = Sight::default();
-        while let Some(goods) = self.next(&mut polled).await {
+        while let Some((goods, is_whole)) = self.next(&mut polled).await {
             let begun = Instant::now();
             if !goods.is_empty() {
                 let looked = timeout(LOOK_BOUND, self.look(&goods)).await;
-                if sight.is_lost_after(looked, Instant::now()) {
+                // That some goods can be read says nothing of the others.
+                if is_whole && sight.is_lost_after(looked, Instant::now()) {
                     self.shared().board.lose_all();
                 }
             }
@@ -157,8 +158,9 @@ impl Watchers {
         }
     }
 
-    /// Waits until it is time to look, and answers at which goods; none if nobody watches any more.
-    async fn next(&self, polled: &mut Instant) -> Option<Vec<GoodsId>> {
+    /// Waits until it is time to look, and answers at which goods and whether these are all; none if nobody watches any
+    /// more.
+    async fn next(&self, polled: &mut Instant) -> Option<(Vec<GoodsId>, bool)> {
         let writes = self.0.store.writes();
         let written = tokio::select! {
             // First, or it would never come while somebody sells all the time.
@@ -174,10 +176,10 @@ impl Watchers {
             return None;
         }
         Some(match written {
-            Some(written) => shared.board.watched_among(written),
+            Some(written) => (shared.board.watched_among(written), false),
             None => {
                 *polled = Instant::now();
-                shared.board.goods()
+                (shared.board.goods(), true)
             }
         })
     }

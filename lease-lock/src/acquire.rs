@@ -117,6 +117,8 @@ impl Parts {
             if !pass.as_ref().is_some_and(|pass| pass.is_for(name)) {
                 // Never two at a time: a task at one gate does not hold up those who want another lock.
                 drop(pass.take());
+                // What is waited for no more passes its signal on.
+                drop(waiting.take());
                 pass = self.gates.try_enter(name);
                 if pass.is_none() {
                     pass = Some(self.gates.enter(name).await);

@@ -7,7 +7,7 @@ use redis::RedisResult;
 use redis::aio::MultiplexedConnection;
 use tokio::sync::Semaphore;
 
-use crate::link::Link;
+use crate::link::{Link, is_broken};
 
 /// A bounded number of connections to one Redis, made when they are needed and kept for the next who needs one.
 pub(crate) struct Dedicated {
@@ -50,6 +50,7 @@ impl Dedicated {
         &self,
         command: impl AsyncFnOnce(MultiplexedConnection) -> RedisResult<T>,
     ) -> RedisResult<T> {
+        self.link.look_if_it_is_time().await;
         let generation = self.link.generation();
         let idle = self.idle().pop().filter(|idle| idle.generation == generation);
         let connection = match idle {
@@ -60,7 +61,13 @@ impl Dedicated {
         // After an error it is not used again: a late answer would be taken for the next one's.
         match &result {
             Ok(_) => self.idle().push(Idle { connection, generation }),
-            Err(_) => self.link.doubt(),
+            Err(error) => {
+                if is_broken(error) {
+                    // Whatever ended it has ended those that were idle, too.
+                    self.idle().clear();
+                }
+                self.link.doubt();
+            }
         }
         result
     }

@@ -98,7 +98,8 @@ impl Link {
         }
     }
 
-    async fn look_if_it_is_time(&self) {
+    /// Looks before an answer is believed, if the last look was long ago.
+    pub(crate) async fn look_if_it_is_time(&self) {
         if let Place::Server(_) = self.0.place {
             return;
         }

@@ -27,6 +27,13 @@ pub struct Held {
     pub expired: Option<Expired>,
 }
 
+impl Held {
+    /// The goods that have a stock row. Dead holds on others count for nothing, and would hide those that do.
+    pub fn stocked(&self) -> BTreeSet<GoodsId> {
+        self.shelf.0.keys().copied().collect()
+    }
+}
+
 /// Holds on held goods that have expired and that nobody has released.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Expired {

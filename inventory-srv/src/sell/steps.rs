@@ -119,7 +119,7 @@ pub(super) async fn ask<T>(
 ) -> Result<Asked<T>, StoreError> {
     let mut answer = decide(round);
     if matches!(answer, Err(Undone::LookAtExpired)) {
-        let expired = session.expired(&round.held().goods, round.held().now).await?;
+        let expired = session.expired(&round.held().stocked(), round.held().now).await?;
         round.look_at_expired(expired);
         answer = decide(round);
     }

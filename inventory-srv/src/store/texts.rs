@@ -212,7 +212,8 @@ fn look_ups(dialect: &Dialect) -> [Statement; 4] {
     .map(Statement::new)
 }
 
-/// Dead holds on some goods; and with the clock, the goods of those that have been dead for longest.
+/// Dead holds on some goods; and with the clock, the goods of those that have been dead for longest, of goods that are
+/// stocked.
 fn dead_holds(dialect: &Dialect) -> [Statement; 2] {
     let Dialect { clock, by, .. } = dialect;
     [
@@ -223,7 +224,9 @@ fn dead_holds(dialect: &Dialect) -> [Statement; 2] {
         ),
         format!(
             "SELECT clock.now, dead.goods_id FROM (SELECT {clock} AS now) clock LEFT JOIN \
-             (SELECT goods_id FROM hold{} WHERE expire_time <= {clock} ORDER BY expire_time LIMIT {EXPIRED_MAX}) dead \
+             (SELECT goods_id FROM hold{} WHERE expire_time <= {clock} AND EXISTS (SELECT 1 FROM stock \
+             WHERE stock.location_id = hold.location_id AND stock.goods_id = hold.goods_id) \
+             ORDER BY expire_time LIMIT {EXPIRED_MAX}) dead \
              ON dead.goods_id > 0",
             by("hold_by_time")
         ),

@@ -139,6 +139,30 @@ async fn a_stock_is_lost(backend: Backend) {
     shop.close().await;
 }
 
+/// More dead holds than one look shows, and older ones, on goods that have lost their stock.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn dead_holds_on_goods_that_lost_their_stock_hide_no_others() {
+    let shop = Shop::open(LockStrategy::GroupCommit, Backend::Sqlite).await;
+    let lost: Vec<_> = (1..=50).map(|goods| (goods, 20)).collect();
+    shop.stock(&lost).await;
+    shop.stock(&[(99, 2)]).await;
+    let lines: Vec<_> = (1..=50).map(|goods| (goods, 1)).collect();
+    for n in 0..11 {
+        shop.hold(&format!("lost-{n}"), &lines, 1).await.unwrap();
+    }
+    shop.expire("lost-10").await;
+    shop.hold("live", &[(99, 1)], 3600).await.unwrap();
+    shop.hold("dead", &[(99, 1)], 1).await.unwrap();
+    shop.expire("dead").await;
+    shop.tamper("DELETE FROM stock WHERE goods_id < 99").await;
+    let both = [&lines[..1], &[(99, 5)]].concat();
+    assert_eq!(refusal(shop.sell("short", &both).await).1, "GOODS_NOT_STOCKED");
+    assert_eq!(shop.inventory().sweep_once().await.unwrap(), 1);
+    assert_eq!(shop.get(99).await.available, 1);
+    checked(&shop, &[], true).await;
+    shop.close().await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn goods_that_lost_their_stock_keep_no_others_from_being_sold_and_swept_on_mariadb() {
     a_stock_is_lost(Backend::MariaDb).await;
