@@ -19,7 +19,7 @@ use tonic::{Code, Response, Status};
 use tonic_types::StatusExt;
 
 /// How many connections to the database a pod holds by default.
-pub(crate) const CONNECTIONS: u32 = 16;
+const CONNECTIONS: u32 = 16;
 
 /// Declares cases of the contract: each becomes one test per database, named for it.
 macro_rules! contract {
@@ -82,7 +82,11 @@ impl Shop {
     }
 
     pub(crate) async fn open_at(url: &str, folder: tempfile::TempDir) -> Self {
-        let database = Database::connect(url, CONNECTIONS).await.unwrap();
+        Self::open_with(url, folder, CONNECTIONS).await
+    }
+
+    pub(crate) async fn open_with(url: &str, folder: tempfile::TempDir, connections: u32) -> Self {
+        let database = Database::connect(url, connections).await.unwrap();
         store::migrate(&database).await.unwrap();
         let store = Store::new(database.clone());
         let settings = Settings::new(GoodsHot::default());

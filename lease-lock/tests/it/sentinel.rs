@@ -111,6 +111,47 @@ async fn after_a_rest_the_sentinels_are_asked_before_an_old_master_is_believed()
     assert!(!owner(new, &id).is_empty(), "the lease is at the old master");
 }
 
+/// Likewise over the connections on which replicas are waited for, which nobody else uses.
+#[tokio::test(flavor = "multi_thread")]
+async fn after_a_rest_an_old_master_is_not_believed_by_who_wants_confirmed_leases_either() {
+    let (set, id, held) = (RedisSentinel::start(), new_id(), new_id());
+    let (locks, others) = (confirmed(&set), locks(&set));
+    take(&locks, &id).await.release().await.unwrap();
+    let lease = others.try_acquire(&[&held], ttl(60_000)).await.unwrap();
+    let rested = Instant::now() + Duration::from_millis(3100);
+    let (old, new) = (set.master(), set.replica());
+    eventually("the replica has it", PATIENCE, || !owner(new, &held).is_empty()).await;
+    old.pause();
+    block_in_place(|| set.wait_until_master(new));
+    new.cli(&["DEL", &key(&held, 'l')]);
+    tokio::time::sleep_until(rested.into()).await;
+    old.resume();
+    assert!(old.cli(&["ROLE"]).starts_with("master"), "it was told already: nothing is tested");
+    let told = locks.try_acquire(&[&held], ttl(60_000)).await.map(drop);
+    assert!(!matches!(told, Err(AcquireError::Busy { .. })), "the old master was believed");
+    drop(lease);
+}
+
+/// As after a restart, or where a server closes idle clients.
+#[tokio::test(flavor = "multi_thread")]
+async fn connections_that_ended_while_they_were_idle_cost_no_lease() {
+    let set = RedisSentinel::start();
+    let locks = confirmed(&set);
+    let at_once = (0..4).map(|_| {
+        let locks = locks.clone();
+        tokio::spawn(async move { locks.try_acquire(&[new_id()], ttl(5_000)).await.unwrap() })
+    });
+    let mut leases = Vec::new();
+    for lease in at_once.collect::<Vec<_>>() {
+        leases.push(lease.await.unwrap());
+    }
+    for lease in leases {
+        lease.release().await.unwrap();
+    }
+    set.master().cli(&["CLIENT", "KILL", "TYPE", "normal"]);
+    take(&locks, &new_id()).await.release().await.unwrap();
+}
+
 // P24
 #[tokio::test(flavor = "multi_thread")]
 async fn a_lease_that_no_replica_has_is_not_had() {

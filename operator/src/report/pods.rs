@@ -116,3 +116,26 @@ fn last_words(state: &ContainerState) -> Option<String> {
         ),
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn pod(name: &str, created: &str, phase: &str) -> Arc<Pod> {
+        let pod = json!({
+            "metadata": {"name": name, "creationTimestamp": created},
+            "status": {"phase": phase, "reason": "Evicted"},
+        });
+        Arc::new(serde_json::from_value(pod).unwrap())
+    }
+
+    #[test]
+    fn a_pod_that_was_evicted_is_told_of_until_another_has_taken_its_place() {
+        let evicted = pod("a", "2026-01-01T00:00:00Z", "Failed");
+        let told = trouble(std::slice::from_ref(&evicted)).unwrap();
+        assert_eq!((told.reason, told.message.contains("Evicted")), ("PodFailing", true));
+        let next = pod("b", "2026-01-01T00:01:00Z", "Running");
+        assert_eq!(trouble(&[evicted, next]), None);
+    }
+}
