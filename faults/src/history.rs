@@ -221,6 +221,12 @@ impl Recorder {
         later.any(|call| call.began >= moment && matches!(call.told, Told::Acknowledged { .. }))
     }
 
+    /// Whether any call was refused for this reason so far.
+    pub fn was_refused(&self, reason: &str) -> bool {
+        let refused = |call: &Call| matches!(&call.told, Told::Refused(told) if told == reason);
+        self.written().0.calls.iter().any(refused)
+    }
+
     /// The history so far.
     pub fn history(&self) -> History {
         self.written().0.clone()

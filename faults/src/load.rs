@@ -134,9 +134,23 @@ pub async fn settle(caller: &Caller, left: Vec<Left>, random: &mut StdRng) -> Re
     settled.into_iter().collect()
 }
 
+/// How often somebody who waits for the load looks at what it came to.
+const LOOK: Duration = Duration::from_millis(5);
+
+/// Lets the load go on until an order has fallen short and one was sent again and known, at most for so long: a fault
+/// that lasts leaves it few orders.
+pub async fn until_varied(recorder: &Recorder, within: Duration) {
+    let varied = async {
+        while !recorder.was_refused("INSUFFICIENT_STOCK") || recorder.counts().replayed == 0 {
+            sleep(LOOK).await;
+        }
+    };
+    // Whether it did is for the check to say.
+    let _ = tokio::time::timeout(within, varied).await;
+}
+
 /// Waits until something that was sent from now on is acknowledged, and says how long that took.
 pub async fn until_served(recorder: &Recorder, within: Duration) -> Result<Duration> {
-    const LOOK: Duration = Duration::from_millis(5);
     let healed = recorder.now();
     let served = async {
         while !recorder.acknowledged_since(healed) {

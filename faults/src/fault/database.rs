@@ -3,7 +3,7 @@
 use super::service::until_sprung;
 use crate::{
     history::Act,
-    load::until_served,
+    load::{until_served, until_varied},
     scenario::{Course, Form, Outcome},
     script::one_of,
     shop::{Place, Shop, rounds},
@@ -113,6 +113,7 @@ pub async fn hung(course: &Course) -> Result<Outcome> {
             if grown > GROWTH_MAX {
                 outcome.broken(format!("the replica grew by {} MB", grown >> 20));
             }
+            until_varied(&shop.recorder, SERVED_WITHIN).await;
             shop.close(load.end().await, &mut outcome, &mut random).await?;
         }
     }
