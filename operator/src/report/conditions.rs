@@ -41,6 +41,8 @@ pub(super) fn of<S: ManagedService>(
 ) -> Vec<Condition> {
     let before = observed.service.status().map_or(&[][..], |status| &status.conditions);
     let is_paused = applied.obstacle == Some(Obstacle::Paused);
+    // That it is paused is told by a condition of its own.
+    let obstacle = applied.obstacle.as_ref().filter(|_| !is_paused);
     let deployment = applied.deployment.as_deref();
     let asked = observed.service.workload().replicas;
     // What a paused resource asks for is not carried out, so all but `Paused` is about what was asked before.
@@ -52,7 +54,7 @@ pub(super) fn of<S: ManagedService>(
     let rollout = Rollout::of(deployment, asked);
     let trouble = pods::trouble(&observed.pods);
     let config = ConfigOf { wanted: wanted(observed), revision };
-    let ready = ready(applied.obstacle.as_ref(), &rollout, trouble.as_ref(), fold);
+    let ready = ready(obstacle, &rollout, trouble.as_ref(), fold);
     let paused = match &applied.obstacle {
         Some(obstacle @ Obstacle::Paused) => ("True", obstacle.reason(), obstacle.message()),
         _ => ("False", "NotPaused", "changes are carried out".to_owned()),
@@ -61,8 +63,8 @@ pub(super) fn of<S: ManagedService>(
     for (kind, (status, reason, message)) in [
         (READY, ready),
         (AVAILABLE, available(&rollout)),
-        (PROGRESSING, progressing(applied.obstacle.as_ref(), &rollout, trouble.as_ref())),
-        (CONFIG_APPLIED, config_applied(applied.obstacle.as_ref(), &config, fold)),
+        (PROGRESSING, progressing(obstacle, &rollout, trouble.as_ref())),
+        (CONFIG_APPLIED, config_applied(obstacle, &config, fold)),
     ] {
         conditions = conditions.with(kind, status, reason, message);
     }
@@ -120,7 +122,7 @@ fn ready(
     trouble: Option<&Trouble>,
     fold: &Fold,
 ) -> Verdict {
-    if let Some(obstacle) = obstacle.filter(|obstacle| **obstacle != Obstacle::Paused) {
+    if let Some(obstacle) = obstacle {
         return ("False", obstacle.reason(), obstacle.message());
     }
     if let Some(rejected) = fold.rejected.first() {
@@ -155,7 +157,7 @@ fn progressing(
     rollout: &Rollout,
     trouble: Option<&Trouble>,
 ) -> Verdict {
-    if let Some(obstacle) = obstacle.filter(|obstacle| **obstacle != Obstacle::Paused) {
+    if let Some(obstacle) = obstacle {
         return ("False", obstacle.reason(), obstacle.message());
     }
     match (rollout.complete, &rollout.stuck, trouble) {
@@ -177,8 +179,7 @@ fn wanted<S: ManagedService>(observed: &Observed<S>) -> String {
 }
 
 fn config_applied(obstacle: Option<&Obstacle>, config: &ConfigOf<'_>, fold: &Fold) -> Verdict {
-    // A paused resource is told of as it was before.
-    if let Some(obstacle) = obstacle.filter(|obstacle| **obstacle != Obstacle::Paused)
+    if let Some(obstacle) = obstacle
         && config.revision.is_none_or(|written| written.hash != config.wanted)
     {
         return ("False", obstacle.reason(), obstacle.message());

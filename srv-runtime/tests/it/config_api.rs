@@ -238,6 +238,7 @@ async fn what_the_service_refuses_is_acknowledged_and_heals_without_a_new_revisi
     let stir = async {
         for number in 0.. {
             shop.patch(CONFIG_MAP, json!({"stir": number.to_string()})).await;
+            // As often as a watch that is refused is opened again; the next question is seconds away.
             tokio::time::sleep(Duration::from_millis(200)).await;
         }
     };
