@@ -52,13 +52,20 @@ impl Audit {
     /// # Errors
     /// When the log cannot be read or is not the one that `mark` was taken of.
     pub fn writes_since(&self, mark: Mark) -> Result<Vec<Write>> {
-        let mut text = String::new();
+        let mut log = Vec::new();
         let mut file = File::open(&self.file)
             .with_context(|| format!("no audit log at {}", self.file.display()))?;
-        file.seek(SeekFrom::Start(mark.0))?;
-        file.read_to_string(&mut text)?;
-        // The last line may be half written.
-        let whole = text.rsplit_once('\n').map_or("", |(whole, _)| whole);
+        file.seek(SeekFrom::Start(mark.0.saturating_sub(1)))?;
+        file.read_to_end(&mut log)?;
+        // A line grows page by page: the first may have been half written at the mark, the last may be now. The first
+        // was a write from before the mark.
+        let first = match mark.0 {
+            0 => Some(0),
+            _ => log.iter().position(|byte| *byte == b'\n').map(|end| end + 1),
+        };
+        let end = log.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1);
+        let whole =
+            str::from_utf8(first.and_then(|first| log.get(first..end)).unwrap_or_default())?;
         whole.lines().map(|line| Ok(write(&serde_json::from_str(line)?))).collect()
     }
 }
@@ -79,5 +86,32 @@ fn write(event: &Value) -> Write {
         resource,
         name: text("/objectRef/name"),
         code: event.pointer("/responseStatus/code").and_then(Value::as_u64).unwrap_or(0),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_that_was_half_written_at_the_mark_or_is_now_does_not_count() {
+        let folder = tempfile::tempdir().unwrap();
+        let audit = Audit::new(folder.path().join("audit.log"));
+        let names_since = |mark| {
+            let writes = audit.writes_since(mark).unwrap();
+            writes.into_iter().map(|write| write.name).collect::<Vec<_>>().join(" ")
+        };
+        let line = |name| format!("{{\"objectRef\": {{\"name\": \"{name}\"}}}}\n");
+        let (before, half) = (line("before"), line("hälf"));
+        let inside_a_letter = Mark((before.len() + half.find('ä').unwrap() + 1) as u64);
+        let at_its_start = Mark(before.len() as u64);
+
+        let start = audit.mark();
+        fs::write(&audit.file, before.clone() + &half + &line("after") + "{\"obj").unwrap();
+
+        assert_eq!(names_since(start), "before hälf after");
+        assert_eq!(names_since(at_its_start), "hälf after");
+        assert_eq!(names_since(inside_a_letter), "after");
+        assert_eq!(names_since(audit.mark()), "");
     }
 }
