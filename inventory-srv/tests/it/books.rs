@@ -22,14 +22,15 @@ pub(crate) struct Books {
     pub(crate) stocks: BTreeMap<i64, (i64, i64)>,
     /// State, by order number.
     pub(crate) orders: BTreeMap<Vec<u8>, i64>,
-    /// Order number, goods, quantity, returned.
-    pub(crate) lines: Vec<(Vec<u8>, i64, i64, i64)>,
+    pub(crate) lines: Vec<Line>,
     /// By id.
     pub(crate) ledger: Vec<LedgerRow>,
     /// Order number, goods, quantity.
     pub(crate) holds: Vec<(Vec<u8>, i64, i64)>,
 }
 
+/// Order number, goods, quantity, returned.
+type Line = (Vec<u8>, i64, i64, i64);
 /// Id, goods, order number, kind, delta, balance.
 type LedgerRow = (i64, i64, Option<Vec<u8>>, i64, i64, i64);
 
@@ -125,8 +126,7 @@ impl Books {
             if *on_hand < 0 || *reserved < 0 || on_hand < reserved {
                 faults.push(format!("goods {goods}: {on_hand} on hand, {reserved} reserved"));
             }
-            let sum: i64 =
-                self.ledger.iter().filter(|entry| entry.1 == *goods).map(|entry| entry.4).sum();
+            let sum = sums.get(goods).copied().unwrap_or(0);
             if sum != *on_hand {
                 faults.push(format!("goods {goods}: {on_hand} on hand, the ledger sums to {sum}"));
             }
@@ -174,8 +174,12 @@ impl Books {
                 "order {name}: kind {kind} of goods {goods} moved {deltas:?} without a line"
             ));
         }
+        let mut lines_of: BTreeMap<&[u8], Vec<&Line>> = BTreeMap::new();
+        for line in &self.lines {
+            lines_of.entry(&line.0).or_default().push(line);
+        }
         for (sn, state) in &self.orders {
-            let lines: Vec<_> = self.lines.iter().filter(|line| line.0 == *sn).collect();
+            let lines = lines_of.get(sn.as_slice()).map(Vec::as_slice).unwrap_or_default();
             let gave_all = lines.iter().all(|line| line.3 == line.2);
             let gave_some = lines.iter().any(|line| line.3 > 0);
             let is_right = match *state {
@@ -193,15 +197,20 @@ impl Books {
 
     /// What is reserved is what holds hold, and only reserved orders do.
     fn audit_holds(&self, faults: &mut Vec<String>) {
+        let mut held_of: BTreeMap<i64, i64> = BTreeMap::new();
+        for (_, goods, quantity) in &self.holds {
+            *held_of.entry(*goods).or_default() += quantity;
+        }
         for (goods, (_, reserved)) in &self.stocks {
-            let held: i64 =
-                self.holds.iter().filter(|hold| hold.1 == *goods).map(|hold| hold.2).sum();
+            let held = held_of.get(goods).copied().unwrap_or(0);
             if held != *reserved {
                 faults.push(format!("goods {goods}: {reserved} reserved, holds have {held}"));
             }
         }
+        let lines: BTreeMap<(&[u8], i64), &Line> =
+            self.lines.iter().map(|line| ((line.0.as_slice(), line.1), line)).collect();
         for (sn, goods, quantity) in &self.holds {
-            let line = self.lines.iter().find(|line| line.0 == *sn && line.1 == *goods);
+            let line = lines.get(&(sn.as_slice(), *goods));
             let is_right = line.is_some_and(|line| line.2 == *quantity);
             if !is_right || self.orders.get(sn) != Some(&RESERVED) {
                 let name = String::from_utf8_lossy(sn);
