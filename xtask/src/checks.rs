@@ -126,26 +126,36 @@ pub fn codegen(check: bool) -> Result<()> {
 
 /// Everything of `.ci/run`.
 pub fn ci() -> Result<()> {
-    needs::node()?;
+    needs::node_packages()?;
     format()?;
-    lint()?;
-    std::thread::scope(|scope| {
-        // Half of the time the tests wait for a clock. What the node's images hold is built then, and until the faults
-        // have been played.
-        let aside = scope.spawn(|| {
-            rustix::process::nice(LEAST)?;
-            image::build_binaries()
-        });
-        let tested = all(None).and_then(|()| faults::run(&Wanted::default(), || Ok(())));
-        let built = aside.join().unwrap_or_else(|_| bail!("the build beside the tests fell over"));
-        tested.and(built)
-    })?;
+    // A processor that waits for the network or for a linker of the one language compiles the other.
+    beside(needs::go_programs, || lint().and_then(|()| build_tests(&TESTS)))?;
+    // Half of the time the tests wait for a clock. What the node's images hold is built then, and until the faults have
+    // been played.
+    let release = || {
+        rustix::process::nice(LEAST)?;
+        image::build_binaries()
+    };
+    beside(release, || all(None).and_then(|()| faults::run(&Wanted::default(), || Ok(()))))?;
     chart()?;
     e2e(None)
 }
 
 /// By how much a build beside the tests gives way to them: it has what they leave.
 const LEAST: i32 = 19;
+
+/// Does both at a time. Where both fail, `work` says why.
+fn beside(
+    aside: impl FnOnce() -> Result<()> + Send,
+    work: impl FnOnce() -> Result<()>,
+) -> Result<()> {
+    std::thread::scope(|scope| {
+        let aside = scope.spawn(aside);
+        let worked = work();
+        let built = aside.join().unwrap_or_else(|_| bail!("the build beside it fell over"));
+        worked.and(built)
+    })
+}
 
 fn format() -> Result<()> {
     let mut cargo = workspace::cargo();

@@ -39,13 +39,24 @@ pub fn control_plane() -> Result<()> {
 
 /// What a whole node runs. It needs root, and says so before anything long begins.
 pub fn node() -> Result<()> {
+    node_packages()?;
+    kubernetes("Kubernetes", binaries::NODE)
+}
+
+/// Of [`node`], what Debian has; root is asked for here.
+pub fn node_packages() -> Result<()> {
     ensure!(
         rustix::process::geteuid().is_root(),
         "a node needs root: sudo -E cargo xtask ..., or `demo --context NAME` on a cluster that exists"
     );
     packages("what a node runs", packages::NODE)?;
-    image_builder()?;
-    kubernetes("Kubernetes", binaries::NODE)
+    image_builder()
+}
+
+/// All that is built from Go modules.
+pub fn go_programs() -> Result<()> {
+    kubernetes("Kubernetes", binaries::NODE)?;
+    [go::TIDB, go::BUF, go::HELM, go::GRPCURL].into_iter().try_for_each(|each| tool(each).map(drop))
 }
 
 /// buildah, and what else an image is made of.

@@ -5,14 +5,14 @@
 
 use crate::workspace;
 use anyhow::{Context, Result, bail};
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use std::{
     fmt,
     fs::File,
     io::{IsTerminal, Read, Seek, SeekFrom},
     path::{Path, PathBuf},
     process::{Command, ExitCode, ExitStatus, Stdio},
-    sync::{Arc, Mutex, mpsc},
+    sync::{Arc, LazyLock, Mutex, mpsc},
     thread::JoinHandle,
     time::{Duration, Instant},
 };
@@ -26,6 +26,9 @@ const LOOK: Duration = Duration::from_millis(100);
 const TAIL_LINES: usize = 25;
 /// Enough bytes to hold [`TAIL_LINES`] lines of a compiler.
 const TAIL_BYTES: u64 = 16 * 1024;
+
+/// The spinners of all steps under way, a line each.
+static SPINNERS: LazyLock<MultiProgress> = LazyLock::new(MultiProgress::new);
 
 /// A piece of work under way.
 pub struct Step {
@@ -101,7 +104,7 @@ impl std::error::Error for Ended {}
 impl Step {
     fn start(what: &str) -> Self {
         let newest = Arc::new(Mutex::new(String::new()));
-        let bar = ProgressBar::new_spinner();
+        let bar = SPINNERS.add(ProgressBar::new_spinner());
         let mut heart = None;
         if std::io::stderr().is_terminal() {
             let style =
@@ -173,7 +176,7 @@ impl Step {
         let mark = if well { "ok" } else { "!!" };
         let line = format!("  {mark} {} ({})", self.what, seconds(self.started.elapsed()));
         self.stop();
-        eprintln!("{line}");
+        SPINNERS.suspend(|| eprintln!("{line}"));
     }
 
     /// Takes away what moves.
