@@ -59,7 +59,9 @@ impl TiDb {
             write_private(&file, &configuration(port, server.folder()))?;
             // The embedded store makes a folder where temporary ones belong, and does not always remove it.
             let mut command = Command::new(program::find("env", "coreutils")?);
-            command.arg(format!("TMPDIR={}", server.folder().display())).arg(&program);
+            command.arg(format!("TMPDIR={}", server.folder().display()));
+            // It ends before it needs the memory back.
+            command.arg("GOGC=400").arg(&program);
             server.start(command.arg("--config").arg(file))?;
             let socket = server.folder().join("socket");
             Ok((server, socket))

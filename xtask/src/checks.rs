@@ -36,8 +36,10 @@ pub struct Tests {
     long: bool,
 }
 
-/// All tests but those on the node, with features as they are for all of them together.
-const TESTS: [&str; 4] = ["test", "--workspace", "--exclude", "e2e"];
+/// All tests but those on the node.
+const TESTS: [&str; 2] = ["test", "--workspace"];
+/// Those on the node; of the whole workspace, so that what it is made of has the features that it has for the others.
+const TESTS_ON_THE_NODE: [&str; 4] = ["test", "--workspace", "--test", "node"];
 
 /// Runs tests, or plays the fault suite.
 pub fn test(tests: &Tests) -> Result<()> {
@@ -57,7 +59,6 @@ fn all(filter: Option<&str>) -> Result<()> {
     needs::tidb()?;
     if filter.is_none() {
         wire_contract()?;
-        codegen(true)?;
     }
     build_tests(&TESTS)?;
     let mut cargo = bounded_tests(&TESTS);
@@ -72,11 +73,10 @@ fn all(filter: Option<&str>) -> Result<()> {
 pub fn e2e(filter: Option<&str>) -> Result<()> {
     // Before anything is compiled: who is not root should not wait for minutes to read so.
     needs::node()?;
-    let tests = ["test", "--package", "e2e"];
-    build_tests(&tests)?;
+    build_tests(&TESTS_ON_THE_NODE)?;
     needs::servers()?;
     let node = Node::ready()?;
-    let mut cargo = bounded_tests(&tests);
+    let mut cargo = bounded_tests(&TESTS_ON_THE_NODE);
     // One at a time: most of them measure or disturb what they share.
     cargo.args(filter).args(["--", "--test-threads=1"]).envs(node.environment());
     cargo.env("SHOPKEEPER_E2E_GRPCURL", needs::grpcurl()?);
@@ -128,20 +128,24 @@ pub fn codegen(check: bool) -> Result<()> {
 pub fn ci() -> Result<()> {
     needs::node_packages()?;
     format()?;
-    // A processor that waits for the network or for a linker of the one language compiles the other.
-    beside(needs::go_programs, || lint().and_then(|()| build_tests(&TESTS)))?;
-    // Half of the time the tests wait for a clock. What the node's images hold is built then, and until the faults have
-    // been played.
-    let release = || {
+    // Where the checks wait for the network, a linker or a clock, what they need later is built: first the Go programs,
+    // then what the node's images hold. A check that needs one earlier waits for it, or builds it.
+    let later = || {
         rustix::process::nice(LEAST)?;
+        needs::go_programs()?;
         image::build_binaries()
     };
-    beside(release, || all(None).and_then(|()| faults::run(&Wanted::default(), || Ok(()))))?;
+    beside(later, || {
+        lint()?;
+        build_tests(&TESTS)?;
+        all(None)?;
+        faults::run(&Wanted::default(), || Ok(()))
+    })?;
     chart()?;
     e2e(None)
 }
 
-/// By how much a build beside the tests gives way to them: it has what they leave.
+/// By how much a build beside the checks gives way to them: it has what they leave.
 const LEAST: i32 = 19;
 
 /// Does both at a time. Where both fail, `work` says why.

@@ -5,6 +5,7 @@
 
 mod crates;
 mod directions;
+mod examples;
 mod layout;
 mod manifests;
 mod source;
@@ -60,7 +61,7 @@ fn check() -> Result<Vec<Finding>> {
     let mut findings = crates::check(&metadata);
     findings.extend(crates::one_version(&root("Cargo.lock")?));
     findings.extend(crates::unasked(&metadata, &root("Cargo.toml")?));
-    let mut sources = Vec::new();
+    let (mut sources, mut manifests) = (Vec::new(), Vec::new());
     for path in files_below(workspace::root())? {
         let name = path
             .strip_prefix(workspace::root())
@@ -72,14 +73,17 @@ fn check() -> Result<Vec<Finding>> {
         findings.extend(layout::check_file(&name, &text));
         if name.ends_with("Cargo.toml") {
             findings.extend(manifests::check(&name, &text));
-        }
-        if name.ends_with(".rs") {
+            manifests.push((name, text));
+        } else if name.ends_with(".rs") {
             sources.push(Source::new(name, text));
         }
     }
     for source in &sources {
         findings.extend(layout::check_source(source));
         findings.extend(directions::check(source));
+    }
+    for (name, text) in &manifests {
+        findings.extend(examples::check(name, text, &sources));
     }
     findings.extend(crates::unused(&metadata, &sources));
     Ok(findings)
