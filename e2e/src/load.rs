@@ -4,6 +4,7 @@ use crate::service_config::Calling;
 use anyhow::Result;
 use proto::inventory::v1::{Line, SellRequest, inventory_service_client::InventoryServiceClient};
 use std::{
+    error::Error,
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicU64, Ordering},
@@ -111,7 +112,48 @@ pub async fn sell(
 /// Whether the connection ended, as a server may ask at any time, while the call still waited to be sent on it. A gRPC
 /// library sends such a call again by itself, whatever its retry policy
 /// (<https://github.com/grpc/proposal/blob/master/A6-client-retries.md#transparent-retries>); tonic leaves it to its
-/// caller and calls it CANCELLED, which none of our services ever answers.
+/// caller and calls it CANCELLED, as it calls a call that ran out of time or that the server broke off: hyper knows
+/// which it was.
 fn was_never_sent(status: &Status) -> bool {
-    status.code() == Code::Cancelled
+    let mut reason = status.source();
+    while let Some(error) = reason {
+        if let Some(error) = error.downcast_ref::<hyper::Error>() {
+            return status.code() == Code::Cancelled && error.is_canceled();
+        }
+        reason = error.source();
+    }
+    false
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::net::TcpListener;
+    use tonic::transport::Endpoint;
+
+    #[tokio::test]
+    async fn a_call_that_ran_out_of_time_may_have_been_sent() {
+        let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = format!("http://{}", silent.local_addr().unwrap());
+        let endpoint = Endpoint::from_shared(address).unwrap().timeout(Duration::from_millis(50));
+        let mut client = InventoryServiceClient::new(endpoint.connect_lazy());
+        let status = client.sell(SellRequest::default()).await.unwrap_err();
+        assert_eq!(status.code(), Code::Cancelled, "{status:?}");
+        assert!(!was_never_sent(&status), "{status:?}");
+    }
+
+    #[tokio::test]
+    async fn a_call_whose_connection_ended_before_it_was_sent_was_not() {
+        let ending = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = format!("http://{}", ending.local_addr().unwrap());
+        let mut client =
+            InventoryServiceClient::new(Endpoint::from_shared(address).unwrap().connect_lazy());
+        let ends = async {
+            let (connection, _) = ending.accept().await.unwrap();
+            drop(connection);
+        };
+        let (answer, ()) = tokio::join!(client.sell(SellRequest::default()), ends);
+        let status = answer.unwrap_err();
+        assert!(was_never_sent(&status), "{status:?}");
+    }
 }

@@ -80,7 +80,7 @@ impl Shop {
         Ok(staying.map(RunningPod::from).collect())
     }
 
-    /// Ends the stock service's pod without a grace period, as a machine that dies would, and names it.
+    /// Ends the stock service's pod without its grace period, which leaves it two seconds, and names it.
     pub(crate) async fn kill_inventory_pod(&self) -> Result<String> {
         let pod = self
             .inventory_pods()

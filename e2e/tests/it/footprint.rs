@@ -4,13 +4,13 @@ use anyhow::{Context, Result, ensure};
 use e2e::shop::{SOON, Shop, told};
 use std::{
     fs,
-    process::Stdio,
+    process::{Command, Stdio},
     time::{Duration, Instant},
 };
 use tokio::io::{AsyncBufReadExt, BufReader};
 
-const SERVICE_MEMORY_MAX: u64 = 30 << 20;
-const OPERATOR_MEMORY_MAX: u64 = 24 << 20;
+const SERVICE_MEMORY_MAX: u64 = 30_000_000;
+const OPERATOR_MEMORY_MAX: u64 = 24_000_000;
 const START_MAX: Duration = Duration::from_secs(1);
 
 #[tokio::test(flavor = "multi_thread")]
@@ -48,20 +48,43 @@ async fn a_service_is_ready_within_a_second_of_its_start() -> Result<()> {
             .kill_on_drop(true)
             .spawn()?;
         let mut lines = BufReader::new(process.stderr.take().expect("stderr is piped")).lines();
-        loop {
+        let line = loop {
             let line = lines
                 .next_line()
                 .await?
                 .with_context(|| format!("{service} ended before it served"))?;
-            if line.contains("serves on") {
-                break;
+            if line.contains(" serves on ") {
+                break line;
             }
-        }
+        };
         let took = start.elapsed();
+        answers_grpcurl(service, &line)?;
         process.kill().await?;
         fs::remove_dir_all(&folder)?;
         println!("{service}: ready after {} ms, with a new database", took.as_millis());
         ensure!(took <= START_MAX, "{service} took {took:?} to be ready");
+    }
+    Ok(())
+}
+
+/// Whether it is what its start line says ("goods.v1 serves on ADDRESS (..."): grpcurl learns from its reflection which
+/// services there are and how to ask for their health.
+fn answers_grpcurl(service: &str, line: &str) -> Result<()> {
+    let (package, address) = line.split_once(" serves on ").context("no start line")?;
+    let package = package.rsplit(' ').next().unwrap_or_default();
+    let address = address.split(' ').next().unwrap_or_default();
+    let ask = |words: &[&str]| -> Result<String> {
+        let output = Command::new(told("SHOPKEEPER_E2E_GRPCURL")?).args(words).output()?;
+        ensure!(output.status.success(), "{service}: grpcurl {words:?}: {output:?}");
+        Ok(String::from_utf8(output.stdout)?)
+    };
+    let services = ask(&["-plaintext", address, "list"])?;
+    let ours = services.lines().find(|name| name.starts_with(&format!("{package}.")));
+    let ours = ours.with_context(|| format!("{service} does not list {package}: {services}"))?;
+    for name in ["", ours] {
+        let asked = format!("{{\"service\": \"{name}\"}}");
+        let health = ask(&["-plaintext", "-d", &asked, address, "grpc.health.v1.Health/Check"])?;
+        ensure!(health.contains("\"SERVING\""), "{service}: {name:?} is {health}");
     }
     Ok(())
 }

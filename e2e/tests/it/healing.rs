@@ -1,6 +1,6 @@
 //! What is killed or deleted comes back.
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use e2e::shop::{NAME, RELEASE, SOON, SYSTEM, Shop};
 use e2e::{forward, waiting};
 use k8s_openapi::api::core::v1::Pod;
@@ -9,7 +9,9 @@ use kube::{
     api::{DeleteParams, ListParams},
 };
 use proto::inventory::v1::{GetStockRequest, Line, SellRequest, SetStockRequest};
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::json;
+use std::fs;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_killed_pod_is_replaced_and_what_was_sold_stays_sold() -> Result<()> {
@@ -19,9 +21,7 @@ async fn a_killed_pod_is_replaced_and_what_was_sold_stays_sold() -> Result<()> {
     let lines = vec![Line { goods_id: 1, quantity: 2 }];
     client.sell(SellRequest { order_sn: "before".into(), lines: lines.clone(), ttl: None }).await?;
     let before = shop.identities().await?;
-    for (pod, _) in &before {
-        shop.pods().delete(pod, &DeleteParams::default().grace_period(0)).await?;
-    }
+    kill(&shop.pods(), &shop.ready_pods().await?).await?;
     shop.until_replaced(&before).await?;
     let mut client = shop.clients(1).await?.remove(0);
     let stock = client
@@ -118,10 +118,7 @@ async fn kill_the_operator(shop: &Shop) -> Result<()> {
     let labels = ListParams::default().labels(&format!("app.kubernetes.io/instance={RELEASE}"));
     let killed = pods.list(&labels).await?.items;
     ensure!(!killed.is_empty(), "no pod of the operator is there");
-    for operator in &killed {
-        let name = operator.metadata.name.as_deref().unwrap_or_default();
-        pods.delete(name, &DeleteParams::default().grace_period(0)).await?;
-    }
+    kill(&pods, &killed).await?;
     let was_killed = |pod: &Pod| killed.iter().any(|one| one.metadata.uid == pod.metadata.uid);
     waiting::until("another operator is ready", SOON, async || {
         let now = pods.list(&labels).await?.items;
@@ -129,4 +126,34 @@ async fn kill_the_operator(shop: &Shop) -> Result<()> {
         Ok(if successor { Ok(()) } else { Err(format!("{} pods", now.len())) })
     })
     .await
+}
+
+/// Ends all processes of these pods at once, as the death of their machine does, and the pods. The kubelet by itself
+/// lets even a pod without a grace period end in good order, for two seconds.
+async fn kill(pods: &Api<Pod>, killed: &[Pod]) -> Result<()> {
+    for pod in killed {
+        let uid = pod.metadata.uid.as_deref().context("a pod has a UID")?;
+        let processes = processes_of(uid)?;
+        ensure!(!processes.is_empty(), "no process of the pod {uid} is on this machine");
+        for process in processes {
+            // One that is gone already died with another.
+            let _ = kill_process(process, Signal::KILL);
+        }
+        let name = pod.metadata.name.as_deref().context("a pod has a name")?;
+        pods.delete(name, &DeleteParams::default().grace_period(0)).await?;
+    }
+    Ok(())
+}
+
+/// The pods of the node are processes of this machine, in control groups that are named after them.
+fn processes_of(pod_uid: &str) -> Result<Vec<Pid>> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir("/proc")?.flatten() {
+        let groups = fs::read_to_string(entry.path().join("cgroup")).unwrap_or_default();
+        let process = entry.file_name().to_str().and_then(|name| name.parse().ok());
+        if groups.contains(pod_uid) {
+            found.extend(process.and_then(Pid::from_raw));
+        }
+    }
+    Ok(found)
 }
