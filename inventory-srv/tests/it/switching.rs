@@ -59,6 +59,9 @@ async fn switched_under_traffic(backend: Backend) {
     for (sn, _) in &sold {
         assert!(books.is_sold(sn), "{sn} was acknowledged and is not on record");
     }
+    // Each lease numbers its goods: without a number redisLock never had its turn.
+    let fence = shop.redis.as_ref().unwrap().cli(&["GET", "{shopkeeper-inventory:1}:f"]);
+    assert_ne!(fence, "", "the strategies were not switched");
     let taken = i64::try_from(sold.len()).unwrap();
     assert_eq!(shop.on_hand(1).await, 1_000_000 - taken);
     assert_eq!(shop.on_hand(2).await, 1_000_000 - 2 * taken);

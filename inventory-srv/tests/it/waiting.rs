@@ -1,18 +1,19 @@
 //! Orders that wait for rows which somebody else holds, and what has passed by the time they get them.
 
-use crate::shop::{Backend, Blocker, CONNECTIONS, Shop, refusal, request};
+use crate::shop::{Backend, Blocker, CONNECTIONS, Shop, has_retry_info, reason, refusal, request};
 use futures::future::join_all;
 use inventory_srv::act::OrderAct;
 use inventory_srv::error::Error;
 use inventory_srv::order::{Order, OrderSn};
 use proto::inventory::v1::batch_sell_result::Result as Outcome;
 use proto::inventory::v1::{ListLedgerRequest, OrderState, list_ledger_request::Filter};
-use srv_config::{InventoryHot, LockStrategy};
+use srv_config::{InventoryHot, LaneSettings, LockStrategy};
 use srv_runtime::Deadline;
 use std::collections::BTreeSet;
 use std::pin::pin;
 use std::time::Duration;
 use tokio::time::{Instant, timeout};
+use tonic::Code;
 
 /// After this time an order waits for the rows that somebody else holds.
 const A_MOMENT: Duration = Duration::from_millis(200);
@@ -126,9 +127,7 @@ async fn orders_that_wait_for_the_file_share_a_commit_on_sqlite() {
 /// An order that this version cannot read, in the middle of a batch of others.
 async fn one_is_unreadable(backend: Backend) {
     let shop = Shop::open(LockStrategy::GroupCommit, backend).await;
-    let mut hot = InventoryHot::clone(&shop.settings().load());
-    hot.lanes.count = 1;
-    shop.settings().replace(hot);
+    with_lanes(&shop, |lanes| lanes.count = 1);
     shop.stock(&[(1, 100)]).await;
     for n in 0..8 {
         shop.sell(&format!("o-{n}"), &[(1, 1)]).await.unwrap();
@@ -245,5 +244,58 @@ async fn halves_of_a_batch_keep_its_order() {
     let sold: Vec<_> = sold.map(|receipt| receipt.order.sn.to_string()).collect();
     assert_eq!(sold, ["good-1"]);
     shop.tamper("UPDATE orders SET state = 2").await;
+    shop.close().await;
+}
+
+/// The lanes' settings as they are but for these.
+fn with_lanes(shop: &Shop, change: impl FnOnce(&mut LaneSettings)) {
+    let mut hot = InventoryHot::clone(&shop.settings().load());
+    change(&mut hot.lanes);
+    shop.settings().replace(hot);
+}
+
+/// MariaDB undoes the one statement that has waited too long for a row, and leaves its transaction open.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_batch_that_waited_in_vain_for_a_row_is_begun_anew() {
+    let shop = Shop::open(LockStrategy::GroupCommit, Backend::MariaDb).await;
+    with_lanes(&shop, |lanes| lanes.count = 1);
+    shop.stock(&[(1, 10), (2, 10)]).await;
+    let blocker = Blocker::hold(&shop, 2).await;
+    let order = |sn, goods| shop.inventory().order(act_on(sn, goods), in_good_time());
+    let mut first = Box::pin(order("first", 2));
+    assert!(timeout(A_MOMENT, &mut first).await.is_err(), "it did not wait for the row");
+    let mut others = Box::pin(join_all([order("free", 1), order("second", 2)]));
+    let all = async { tokio::join!(&mut first, &mut others) };
+    assert!(timeout(LOCK_WAIT, all).await.is_err(), "it gave up");
+    blocker.release().await;
+    first.await.unwrap();
+    others.await.into_iter().for_each(|outcome| drop(outcome.unwrap()));
+    assert_eq!((shop.on_hand(1).await, shop.on_hand(2).await), (9, 8));
+    shop.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_finds_the_queue_full_is_told_at_once_when_to_come_again() {
+    const QUEUED: usize = 4;
+    let shop = Shop::open(LockStrategy::GroupCommit, Backend::MariaDb).await;
+    with_lanes(&shop, |lanes| {
+        *lanes = LaneSettings { count: 1, batch_orders: 1, queued_orders: QUEUED as i32 };
+    });
+    shop.stock(&[(1, 100)]).await;
+    let blocker = Blocker::hold(&shop, 1).await;
+    let sell = async |n: usize| shop.sell(&format!("o-{n}"), &[(1, 1)]).await;
+    // The first is the batch that waits for the row; the others wait for it.
+    let mut first = Box::pin(sell(0));
+    assert!(timeout(A_MOMENT, &mut first).await.is_err(), "it did not wait for the row");
+    let mut others = Box::pin(join_all((1..=QUEUED).map(sell)));
+    assert!(timeout(A_MOMENT, &mut others).await.is_err(), "they did not wait for the first");
+    let status = sell(QUEUED + 1).await.unwrap_err();
+    assert_eq!((status.code(), reason(&status).as_str()), (Code::Unavailable, "OVERLOADED"));
+    assert!(has_retry_info(&status) && status.metadata().contains_key("grpc-retry-pushback-ms"));
+    blocker.release().await;
+    first.await.unwrap();
+    others.await.into_iter().for_each(|sold| drop(sold.unwrap()));
+    sell(QUEUED + 1).await.unwrap();
+    assert_eq!(shop.on_hand(1).await, 94);
     shop.close().await;
 }
