@@ -284,18 +284,18 @@ async fn who_finds_the_queue_full_is_told_at_once_when_to_come_again() {
     shop.stock(&[(1, 100)]).await;
     let blocker = Blocker::hold(&shop, 1).await;
     let sell = async |n: usize| shop.sell(&format!("o-{n}"), &[(1, 1)]).await;
-    // The first is the batch that waits for the row; the others wait for it.
+    // The first waits for the row, and stands in the queue until it has it; the others wait for the first.
     let mut first = Box::pin(sell(0));
     assert!(timeout(A_MOMENT, &mut first).await.is_err(), "it did not wait for the row");
-    let mut others = Box::pin(join_all((1..=QUEUED).map(sell)));
+    let mut others = Box::pin(join_all((1..QUEUED).map(sell)));
     assert!(timeout(A_MOMENT, &mut others).await.is_err(), "they did not wait for the first");
-    let status = sell(QUEUED + 1).await.unwrap_err();
+    let status = sell(QUEUED).await.unwrap_err();
     assert_eq!((status.code(), reason(&status).as_str()), (Code::Unavailable, "OVERLOADED"));
     assert!(has_retry_info(&status) && status.metadata().contains_key("grpc-retry-pushback-ms"));
     blocker.release().await;
     first.await.unwrap();
     others.await.into_iter().for_each(|sold| drop(sold.unwrap()));
-    sell(QUEUED + 1).await.unwrap();
-    assert_eq!(shop.on_hand(1).await, 94);
+    sell(QUEUED).await.unwrap();
+    assert_eq!(shop.on_hand(1).await, 95);
     shop.close().await;
 }
