@@ -190,11 +190,12 @@ impl Shop {
                 break;
             }
             sleep(Duration::from_millis(random.random_range(CALM))).await;
-            hits += u64::from(fault(&self, random).await?);
+            let hit = u64::from(fault(&self, random).await?);
+            hits += hit;
+            outcome.faults += hit;
             let served = until_served(&self.recorder, within).await;
             outcome.served_after(served.with_context(|| self.last_words())?);
         }
-        outcome.faults += hits;
         let left = ended(loads).await;
         self.close(left, outcome, random).await
     }

@@ -23,7 +23,6 @@ mod writes;
 
 pub use account::{SUMMED_MAX, Summed};
 pub use beginning::Beginning;
-pub use expiry::EXPIRED_MAX;
 pub use kept::KeptConnection;
 pub use list::{PAGE_MAX, SCANNED_MAX};
 pub use purge::{DELETED_MAX, OPENED_MAX, Opening};

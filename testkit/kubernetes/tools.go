@@ -3,7 +3,8 @@
 // Package kubernetes names what is built here, so that `go mod tidy` keeps the pins of go.mod and go.sum.
 //
 // k8s.io/kubernetes can be a dependency only with one `replace` per staging module, each at the same release.
-// CoreDNS is the newest release that is content with the libraries of that Kubernetes: what both use is compiled once.
+// CoreDNS is the newest release that is content with the k8s.io libraries of that Kubernetes: what both use is compiled
+// once.
 package kubernetes
 
 import (

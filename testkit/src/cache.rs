@@ -44,13 +44,13 @@ pub(crate) fn once(name: &str, fill: impl FnOnce(&Path) -> Result<()>) -> Result
     }
 }
 
-/// Waits until no other process holds the lock `name` of the cache folder, and holds it until the file is dropped.
+/// Waits until nobody else holds the lock `name` of the cache folder, and holds it until the file is dropped.
 pub(crate) fn lock(name: &str, progress: Progress<'_>) -> Result<File> {
     let file = lock_file(name)?;
     match file.try_lock() {
         Ok(()) => {}
         Err(TryLockError::WouldBlock) => {
-            progress("another process builds; waiting for it ...");
+            progress("another build is under way; waiting for it ...");
             file.lock()?;
         }
         Err(TryLockError::Error(error)) => {

@@ -126,7 +126,7 @@ pub fn codegen(check: bool) -> Result<()> {
 
 /// Everything of `.ci/run`.
 pub fn ci() -> Result<()> {
-    needs::node_packages()?;
+    needs::debian_packages()?;
     format()?;
     // Where the checks wait for the network, a linker or a clock, what they need later is built: first the Go programs,
     // then what the node's images hold. A check that needs one earlier waits for it, or builds it.
@@ -148,15 +148,15 @@ pub fn ci() -> Result<()> {
 /// By how much a build beside the checks gives way to them: it has what they leave.
 const LEAST: i32 = 19;
 
-/// Does both at a time. Where both fail, `work` says why.
+/// Does both at a time. What is built aside is built to its end even if `work` fails, which says so at once.
 fn beside(
     aside: impl FnOnce() -> Result<()> + Send,
     work: impl FnOnce() -> Result<()>,
 ) -> Result<()> {
     std::thread::scope(|scope| {
         let aside = scope.spawn(aside);
-        let worked = work();
-        let built = aside.join().unwrap_or_else(|_| bail!("the build beside it fell over"));
+        let worked = work().inspect_err(|error| eprintln!("\n{error:#}\n"));
+        let built = aside.join().unwrap_or_else(|_| bail!("the build beside the checks fell over"));
         worked.and(built)
     })
 }
@@ -177,13 +177,19 @@ fn lint() -> Result<()> {
         sources.args(["fetch", "--locked"]),
         "commit a fresh Cargo.lock",
     )?;
-    let mut cargo = workspace::cargo();
-    cargo.args(["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]);
-    progress::run(
-        "lint",
-        &mut cargo,
-        "mend it, or say `#[expect(LINT, reason = ..)]` with a good one",
-    )
+    // Those on the node are no part of all targets: they are run by name alone.
+    for (what, targets) in
+        [("lint", &["--all-targets"][..]), ("lint the tests on the node", &["--test", "node"])]
+    {
+        let mut cargo = workspace::cargo();
+        cargo.args(["clippy", "--workspace"]).args(targets).args(["--", "-D", "warnings"]);
+        progress::run(
+            what,
+            &mut cargo,
+            "mend it, or say `#[expect(LINT, reason = ..)]` with a good one",
+        )?;
+    }
+    Ok(())
 }
 
 fn wire_contract() -> Result<()> {

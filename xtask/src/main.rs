@@ -37,7 +37,7 @@ struct Door {
 enum Command {
     /// Shows the shop at work on a real cluster, from nothing, and checks every claim it makes
     Demo(demo::Arguments),
-    /// Runs every test but those of `e2e`, and breaks what the stock service stands on (`test faults`)
+    /// Runs every test but those on a node, and breaks what the stock service stands on (`test faults`)
     Test(checks::Tests),
     /// Runs the tests on a real node (as root): pods, rolling updates, the chart
     E2e { filter: Option<String> },
@@ -60,7 +60,7 @@ enum Command {
     Tidy,
     /// Checks licences, advisories and sources of all dependencies (installs cargo-deny: some minutes)
     Deny,
-    /// Runs all that must pass before a change lands; the same as .ci/run
+    /// Runs all that must pass before a change lands; what .ci/run runs
     Ci,
 }
 

@@ -53,10 +53,19 @@ pub fn node_packages() -> Result<()> {
     image_builder()
 }
 
-/// All that is built from Go modules.
+/// All that Debian has of what any command needs.
+pub fn debian_packages() -> Result<()> {
+    node_packages()?;
+    databases()?;
+    faults()
+}
+
+/// All that is built from Go modules: what tests need, and then what a node needs.
 pub fn go_programs() -> Result<()> {
+    control_plane()?;
+    [go::TIDB, go::BUF].into_iter().try_for_each(|each| tool(each).map(drop))?;
     kubernetes("Kubernetes", binaries::NODE)?;
-    [go::TIDB, go::BUF, go::HELM, go::GRPCURL].into_iter().try_for_each(|each| tool(each).map(drop))
+    [go::HELM, go::GRPCURL].into_iter().try_for_each(|each| tool(each).map(drop))
 }
 
 /// buildah, and what else an image is made of.

@@ -139,6 +139,8 @@ async fn kill(pods: &Api<Pod>, killed: &[Pod]) -> Result<()> {
             // One that is gone already died with another.
             let _ = kill_process(process, Signal::KILL);
         }
+    }
+    for pod in killed {
         let name = pod.metadata.name.as_deref().context("a pod has a name")?;
         pods.delete(name, &DeleteParams::default().grace_period(0)).await?;
     }

@@ -11,7 +11,7 @@ use crate::record::Milliseconds;
 use std::collections::BTreeSet;
 
 /// How many dead holds one transaction looks at and releases: it stays short, whatever has piled up.
-pub const EXPIRED_MAX: usize = 500;
+pub(super) const EXPIRED_MAX: usize = 500;
 
 /// Goods id, order number, pieces.
 type HoldRow = (i64, Vec<u8>, i64);

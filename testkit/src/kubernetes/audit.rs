@@ -4,7 +4,7 @@ use std::fs::{self, File};
 use std::io::{Read, Seek, SeekFrom};
 use std::path::PathBuf;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 
 /// The audit log of one API server: every create, update, patch and delete it answered.
@@ -50,11 +50,12 @@ impl Audit {
     /// for a moment: the API server logs after it answers.
     ///
     /// # Errors
-    /// When the log cannot be read or is not the one that `mark` was taken of.
+    /// When the log cannot be read, or is shorter than the one that `mark` was taken of.
     pub fn writes_since(&self, mark: Mark) -> Result<Vec<Write>> {
         let mut log = Vec::new();
         let mut file = File::open(&self.file)
             .with_context(|| format!("no audit log at {}", self.file.display()))?;
+        ensure!(file.metadata()?.len() >= mark.0, "the mark is of another audit log");
         file.seek(SeekFrom::Start(mark.0.saturating_sub(1)))?;
         file.read_to_end(&mut log)?;
         // A line grows page by page: the first may have been half written at the mark, the last may be now. The first

@@ -33,7 +33,7 @@ pub fn check(path: &str, manifest: &str, sources: &[Source]) -> Option<Finding> 
     }
 }
 
-/// Whether documentation here holds Rust code, in itself or by a file.
+/// Whether documentation here holds code, in itself or by a file.
 fn has_example(text: &str) -> bool {
     text.lines().map(str::trim_start).any(|line| {
         let is_documentation = line.starts_with("///") || line.starts_with("//!");

@@ -23,7 +23,7 @@ fn ids(goods: &[i64]) -> BTreeSet<crate::order::GoodsId> {
     goods.iter().copied().map(goods_id).collect()
 }
 
-/// How many dead holds one order releases at most, as docs/inventory.md says.
+/// How many dead holds one order releases at most, in figures: a test that asks the code agrees with any.
 const PROMISED: usize = 500;
 
 async fn dead_holds_are_found_up_to_a_bound(world: World) {
