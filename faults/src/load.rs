@@ -134,7 +134,7 @@ pub async fn settle(caller: &Caller, left: Vec<Left>, random: &mut StdRng) -> Re
     settled.into_iter().collect()
 }
 
-/// How often somebody who waits for the load looks at what it came to.
+/// How often somebody who waits for the load looks at what it came to: about as often as an order is answered.
 const LOOK: Duration = Duration::from_millis(5);
 
 /// Lets the load go on until an order has fallen short and one was sent again and known, at most for so long: a fault

