@@ -1,22 +1,21 @@
 //! What must hold before a change lands, from the quick to the thorough.
 
 use crate::{
+    e2e::NodeTests,
     failures,
     faults::{self, Wanted},
-    image, needs,
-    node::Node,
-    progress, workspace,
+    image, needs, progress, workspace,
 };
 use anyhow::{Result, bail, ensure};
 use std::{num::NonZeroUsize, process::Command};
 
 /// Whether an error carries the stack of its origin, which is that of the runtime: forty lines that hide one sentence.
 /// A panic still shows its own.
-const BACKTRACE: &str = "RUST_LIB_BACKTRACE";
+pub const BACKTRACE: &str = "RUST_LIB_BACKTRACE";
 
-/// How long one program of tests may run: twice what the longest needs on a slow machine. One test that hangs would
-/// otherwise hold up everything for ever. libtest has said its name by then.
-const PROGRAM_MAX: &str = "30m";
+/// Runs one program of tests for no longer than twice what the longest needs on a slow machine. One test that hangs
+/// would otherwise hold up everything for ever. libtest has said its name by then.
+pub const TIMEOUT: [&str; 4] = ["timeout", "--foreground", "--kill-after=10s", "30m"];
 
 /// How many tests of a program run at a time, if the caller does not say.
 const THREADS: &str = "RUST_TEST_THREADS";
@@ -38,8 +37,6 @@ pub struct Tests {
 
 /// All tests but those on the node.
 const TESTS: [&str; 2] = ["test", "--workspace"];
-/// Those on the node; of the whole workspace, so that what it is made of has the features that it has for the others.
-const TESTS_ON_THE_NODE: [&str; 4] = ["test", "--workspace", "--test", "node"];
 
 /// Runs tests, or plays the fault suite.
 pub fn test(tests: &Tests) -> Result<()> {
@@ -69,41 +66,25 @@ fn all(filter: Option<&str>) -> Result<()> {
     })
 }
 
-/// Runs the tests on a real node.
-pub fn e2e(filter: Option<&str>) -> Result<()> {
-    // Before anything is compiled: who is not root should not wait for minutes to read so.
-    needs::node()?;
-    build_tests(&TESTS_ON_THE_NODE)?;
-    needs::servers()?;
-    let node = Node::ready()?;
-    let mut cargo = bounded_tests(&TESTS_ON_THE_NODE);
-    // One at a time: most of them measure or disturb what they share.
-    cargo.args(filter).args(["--", "--test-threads=1"]).envs(node.environment());
-    cargo.env("SHOPKEEPER_E2E_GRPCURL", needs::grpcurl()?);
-    progress::show("run the tests on the node", "`cargo xtask e2e NAME` runs one again", || {
-        failures::repeat(cargo, |cargo| node.run(cargo))
-    })
-}
-
 fn threads() -> usize {
     let said = std::env::var(THREADS).ok().and_then(|said| said.parse().ok());
     let processors = || std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
     said.unwrap_or_else(|| TESTS_PER_PROCESSOR * processors())
 }
 
-/// A cargo that runs these tests, none of their programs longer than [`PROGRAM_MAX`].
+/// A cargo that runs these tests, each of their programs within [`TIMEOUT`].
 fn bounded_tests(tests: &[&str]) -> Command {
     let mut cargo = workspace::cargo();
     cargo.args(tests).env(BACKTRACE, "0");
     if cfg!(target_os = "linux") {
         let target = format!("{}_UNKNOWN_LINUX_GNU", std::env::consts::ARCH.to_uppercase());
-        let runner = format!("timeout --foreground --kill-after=10s {PROGRAM_MAX}");
-        cargo.env(format!("CARGO_TARGET_{target}_RUNNER"), runner);
+        cargo.env(format!("CARGO_TARGET_{target}_RUNNER"), TIMEOUT.join(" "));
     }
     cargo
 }
 
-fn build_tests(tests: &[&str]) -> Result<()> {
+/// Compiles what `cargo` with these arguments would run.
+pub fn build_tests(tests: &[&str]) -> Result<()> {
     let mut cargo = workspace::cargo();
     cargo.args(tests).arg("--no-run");
     progress::run("build the tests", &mut cargo, "mend what the compiler says")
@@ -124,40 +105,46 @@ pub fn codegen(check: bool) -> Result<()> {
     progress::run("write the generated files", &mut cargo, "mend what the compiler says")
 }
 
-/// Everything of `.ci/run`.
+/// Everything of `.ci/run`. Beside the checks goes what can wait, so that no processor idles where they wait for the
+/// network, a linker or a clock.
 pub fn ci() -> Result<()> {
     needs::debian_packages()?;
     format()?;
-    // Where the checks wait for the network, a linker or a clock, what they need later is built: first the Go programs,
-    // then what the node's images hold. A check that needs one earlier waits for it, or builds it.
+    sources()?;
+    // What is needed later: first the Go programs, then what the node's images hold. A check that needs one earlier
+    // waits for it, or builds it.
     let later = || {
-        rustix::process::nice(LEAST)?;
         needs::go_programs()?;
         image::build_binaries()
     };
     beside(later, || {
-        lint()?;
         build_tests(&TESTS)?;
         all(None)?;
         faults::run(&Wanted::default(), || Ok(()))
     })?;
     chart()?;
-    e2e(None)
+    let on_the_node = NodeTests::ready()?;
+    // They wait for pods most of the time.
+    beside(lint, || on_the_node.run(None))
 }
 
-/// By how much a build beside the checks gives way to them: it has what they leave.
+/// By how much what goes beside the checks gives way to them: it has what they leave.
 const LEAST: i32 = 19;
 
-/// Does both at a time. What is built aside is built to its end even if `work` fails, which says so at once.
+/// Does both at a time. What goes aside comes to its end even if `work` fails. A failure is said at once.
 fn beside(
     aside: impl FnOnce() -> Result<()> + Send,
     work: impl FnOnce() -> Result<()>,
 ) -> Result<()> {
+    let said = |error: &anyhow::Error| eprintln!("\n{error:#}\n");
     std::thread::scope(|scope| {
-        let aside = scope.spawn(aside);
-        let worked = work().inspect_err(|error| eprintln!("\n{error:#}\n"));
-        let built = aside.join().unwrap_or_else(|_| bail!("the build beside the checks fell over"));
-        worked.and(built)
+        let aside = scope.spawn(move || {
+            rustix::process::nice(LEAST)?;
+            aside().inspect_err(said)
+        });
+        let worked = work().inspect_err(said);
+        let done = aside.join().unwrap_or_else(|_| bail!("what went beside the checks fell over"));
+        worked.and(done)
     })
 }
 
@@ -170,13 +157,16 @@ fn format() -> Result<()> {
     )
 }
 
-fn lint() -> Result<()> {
-    let mut sources = workspace::cargo();
+fn sources() -> Result<()> {
+    let mut cargo = workspace::cargo();
     progress::run(
         "get the dependencies' sources",
-        sources.args(["fetch", "--locked"]),
+        cargo.args(["fetch", "--locked"]),
         "commit a fresh Cargo.lock",
-    )?;
+    )
+}
+
+fn lint() -> Result<()> {
     // Those on the node are no part of all targets: they are run by name alone.
     for (what, targets) in
         [("lint", &["--all-targets"][..]), ("lint the tests on the node", &["--test", "node"])]

@@ -11,6 +11,7 @@ mod bench;
 mod checks;
 mod cluster;
 mod demo;
+mod e2e;
 mod failures;
 mod faults;
 mod image;
@@ -68,7 +69,7 @@ fn main() -> ExitCode {
     let result = match Door::parse().command {
         Command::Demo(arguments) => demo::command(&arguments),
         Command::Test(tests) => checks::test(&tests),
-        Command::E2e { filter } => checks::e2e(filter.as_deref()),
+        Command::E2e { filter } => e2e::run(filter.as_deref()),
         Command::Bench(arguments) => bench::command(&arguments),
         Command::Oversell(arguments) => oversell::command(&arguments),
         Command::Cluster(command) => cluster::command(&command),
