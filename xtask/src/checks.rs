@@ -48,15 +48,15 @@ pub fn test(tests: &Tests) -> Result<()> {
         scenarios.is_empty() && !long,
         "scenarios and --long belong to the fault suite: `cargo xtask test faults`"
     );
+    if filter.is_none() {
+        wire_contract()?;
+    }
     all(filter.as_deref())
 }
 
 fn all(filter: Option<&str>) -> Result<()> {
     needs::servers()?;
     needs::tidb()?;
-    if filter.is_none() {
-        wire_contract()?;
-    }
     build_tests(&TESTS)?;
     let mut cargo = bounded_tests(&TESTS);
     // One broken crate must not hide what else is broken.
@@ -179,7 +179,7 @@ fn lint() -> Result<()> {
             "mend it, or say `#[expect(LINT, reason = ..)]` with a good one",
         )?;
     }
-    Ok(())
+    wire_contract()
 }
 
 fn wire_contract() -> Result<()> {

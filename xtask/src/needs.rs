@@ -60,10 +60,10 @@ pub fn debian_packages() -> Result<()> {
     faults()
 }
 
-/// All that is built from Go modules: what tests need, and then what a node needs.
+/// What is built from Go modules for tests, and then for a node.
 pub fn go_programs() -> Result<()> {
     control_plane()?;
-    [go::TIDB, go::BUF].into_iter().try_for_each(|each| tool(each).map(drop))?;
+    tool(go::TIDB)?;
     kubernetes("Kubernetes", binaries::NODE)?;
     [go::HELM, go::GRPCURL].into_iter().try_for_each(|each| tool(each).map(drop))
 }

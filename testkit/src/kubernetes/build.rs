@@ -50,7 +50,8 @@ fn build(name: &str, progress: Progress<'_>) -> Result<()> {
         "etcd" | "coredns" => format!("./{name}"),
         _ => format!("k8s.io/kubernetes/cmd/{name}"),
     };
-    let module = go::Pinned { files: &MODULE, linker_flags: &linker_flags()? };
+    let linker_flags = linker_flags()?;
+    let module = go::Pinned { files: &MODULE, linker_flags: &linker_flags, inlined: go::LIBRARY };
     module.build(&package, &binaries::folder().join(name), progress)
 }
 
