@@ -50,7 +50,7 @@ pub(crate) fn lock(name: &str, progress: Progress<'_>) -> Result<File> {
     match file.try_lock() {
         Ok(()) => {}
         Err(TryLockError::WouldBlock) => {
-            progress("another build is under way; waiting for it ...");
+            progress("somebody else is at it; waiting for them ...");
             file.lock()?;
         }
         Err(TryLockError::Error(error)) => {

@@ -5,7 +5,7 @@ use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 
-use crate::{Progress, program};
+use crate::{Progress, cache, program};
 
 /// A program and the Debian package that has it.
 #[derive(Clone, Copy, Debug)]
@@ -74,6 +74,8 @@ pub(crate) const PYTHON: &[Package] = &[
 
 /// Installs the packages whose programs are missing, as root on Debian; otherwise the error says what to install.
 pub fn ensure(packages: &[Package], progress: Progress<'_>) -> Result<()> {
+    // Before the look: a program that is being installed is there before it can be run.
+    let _only_one_installs = cache::lock("packages.lock", progress)?;
     let mut missing: Vec<_> =
         packages.iter().filter(|wanted| !wanted.is_there()).map(|wanted| wanted.package).collect();
     missing.dedup();

@@ -108,12 +108,13 @@ pub fn codegen(check: bool) -> Result<()> {
 /// Everything of `.ci/run`. Beside the checks goes what can wait, so that no processor idles where they wait for the
 /// network, a linker or a clock.
 pub fn ci() -> Result<()> {
-    needs::debian_packages()?;
+    needs::root()?;
     format()?;
     sources()?;
-    // What is needed later: first the Go programs, then what the node's images hold. A check that needs one earlier
-    // waits for it, or builds it.
+    // What is needed later: first Debian's packages, then the Go programs, then what the node's images hold. A check
+    // that needs one earlier waits for it, or gets it.
     let later = || {
+        needs::debian_packages()?;
         needs::go_programs()?;
         image::build_binaries()
     };

@@ -43,12 +43,18 @@ pub fn node() -> Result<()> {
     kubernetes("Kubernetes", binaries::NODE)
 }
 
-/// Of [`node`], what Debian has; root is asked for here.
-pub fn node_packages() -> Result<()> {
+/// The right to run a node.
+pub fn root() -> Result<()> {
     ensure!(
         rustix::process::geteuid().is_root(),
         "a node needs root: sudo -E cargo xtask ..., or `demo --context NAME` on a cluster that exists"
     );
+    Ok(())
+}
+
+/// Of [`node`], what Debian has; root is asked for here.
+pub fn node_packages() -> Result<()> {
+    root()?;
     packages("what a node runs", packages::NODE)?;
     image_builder()
 }
