@@ -94,6 +94,11 @@ impl MariaDb {
         self.server().process_id()
     }
 
+    /// Whether the server runs: it was not killed, and has not ended by itself.
+    pub fn is_running(&self) -> bool {
+        self.server().is_running()
+    }
+
     /// `mysql://root@127.0.0.1:PORT`, without a database.
     pub fn url(&self) -> String {
         format!("mysql://root@127.0.0.1:{}", self.port)
