@@ -195,8 +195,10 @@ pub enum StoreError {
     /// What was read before the rows were held is no longer so; look again.
     #[error("the rows have changed since they were read")]
     Moved,
-    /// No connection came free in the time that a call may wait for one. Nothing was done.
-    #[error("every connection to the database was busy for too long")]
+    /// No connection came free, or could be opened, in the time that a call may wait for one. Nothing was done.
+    #[error(
+        "no connection to the database could be had in time: all are busy, or no further one can be opened"
+    )]
     Crowded(#[source] sqlx::Error),
     /// The database cannot be reached or refuses to work. Nothing was committed.
     #[error("the database is away")]
