@@ -3,18 +3,21 @@
 use super::{
     arm::{Arm, Load},
     books::Told,
-    meter,
+    meter::{self, Meter},
     setting::Setting,
     target::Target,
 };
 use crate::load::{Numbers, Tally, Window, closed, open};
 use anyhow::{Context, Result, bail, ensure};
 use std::{fmt, time::Duration};
-use tokio::time::sleep_until;
+use tokio::time::{MissedTickBehavior, interval_at, sleep_until};
 
 /// How many calls of an open loop may be in flight before it drops: twice what the service admits by default, so that
 /// the service and not the generator decides what is too much.
 const OPEN_IN_FLIGHT_MAX: usize = 8192;
+
+/// How often a block's memory is looked at: once a second in the longest one.
+const MEMORY_SAMPLES: u32 = 600;
 
 /// How long a block is.
 #[derive(Clone, Copy, Debug)]
@@ -49,6 +52,8 @@ pub(crate) struct Measured {
     pub(crate) database_cpu: f64,
     /// The most memory that a serving process held, in megabytes.
     pub(crate) memory: f64,
+    /// How many times as much it held in the last tenth of the block as in the second.
+    pub(crate) growth: f64,
     /// Answers that said no for want of room or time, a second; calls not made.
     pub(crate) turned_away: f64,
     pub(crate) dropped: u64,
@@ -96,8 +101,8 @@ pub(crate) async fn run(
     let metered = async {
         sleep_until(window.begin).await;
         let before = meter.read();
-        sleep_until(window.end).await;
-        (before, meter.read(), meter::load(), meter.memory_peak())
+        let growth = meter::growth(&memory_until_the_end(meter, window).await);
+        (before, meter.read(), meter::load(), meter.memory_peak(), growth)
     };
     let loaded = async {
         match (&arm.load, rate) {
@@ -110,7 +115,7 @@ pub(crate) async fn run(
             (Load::Open { of, .. }, None) => bail!("the rate of {of} is not known yet"),
         }
     };
-    let (tally, (before, after, load, memory)) = tokio::join!(loaded, metered);
+    let (tally, (before, after, load, memory, growth)) = tokio::join!(loaded, metered);
     let tally: Tally = tally?;
     let open_calls = tally.ever.unavailable + tally.abandoned + tally.ever.failed;
     let told = Told { acknowledged: tally.ever.accepted, open: open_calls * arm.orders_per_call() };
@@ -131,9 +136,23 @@ pub(crate) async fn run(
         service_cpu: service * 1000.0 / answers as f64,
         database_cpu: database * 1000.0 / answers as f64,
         memory,
+        growth,
         turned_away: tally.counted.unavailable as f64 / seconds,
         dropped: tally.dropped,
         load,
         stolen: after.stolen_since(&before),
     })
+}
+
+/// What the service holds, in megabytes, at even pauses from now on.
+async fn memory_until_the_end(meter: &Meter, window: Window) -> Vec<f64> {
+    let mut samples = Vec::with_capacity(MEMORY_SAMPLES as usize);
+    let mut ticks = interval_at(window.begin, (window.end - window.begin) / MEMORY_SAMPLES);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            _ = ticks.tick() => samples.push(meter.memory()),
+            () = sleep_until(window.end) => return samples,
+        }
+    }
 }

@@ -5,12 +5,18 @@ use super::{
     arm::{Arm, Load},
     block::{self, Measured, Timing},
     budget::Budget,
-    plan::{Against, Comparison, Group, Quantity, Sweep},
+    plan::{Against, Comparison, Group, Length, Quantity, Sweep},
     setting::Setting,
 };
 use crate::table::{ArmFound, Row, Table, median};
 use anyhow::{Context, Result};
-use std::{collections::BTreeMap, time::Instant};
+use std::{
+    collections::BTreeMap,
+    time::{Duration, Instant},
+};
+
+/// A tenth of it is a minute, as the promise about memory counts.
+const TEN_MINUTES: Duration = Duration::from_secs(600);
 
 /// How the arms are run.
 pub(crate) struct Rounds {
@@ -52,11 +58,14 @@ impl Rounds {
         let found: Vec<Found> =
             group.comparisons.into_iter().map(|row| known.found(row)).collect::<Result<_>>()?;
         let arms = distinct(&found);
-        let rounds = self.rounds(arms.len(), later);
+        let (rounds, timing) = match group.length {
+            Length::Rounds => (self.rounds(arms.len(), later), self.block),
+            Length::TenMinutes => (1, Timing { length: TEN_MINUTES, ..self.block }),
+        };
         for round in 1..=rounds {
             for arm in &arms {
                 let rate = known.rate(arm);
-                let measured = self.block(arm, rate, setting, self.block).await?;
+                let measured = self.block(arm, rate, setting, timing).await?;
                 println!("round {round}/{rounds}  {:<44} {measured}", arm.name);
                 known.rounds.entry(arm.name.clone()).or_default().push(measured);
             }
@@ -175,11 +184,12 @@ impl Quantity {
             Self::P50 => measured.p50,
             Self::P99 => measured.p99,
             Self::Memory => measured.memory,
+            Self::Growth => measured.growth,
         }
     }
 
     fn less_is_better(self) -> bool {
-        matches!(self, Self::P50 | Self::P99 | Self::Memory)
+        matches!(self, Self::P50 | Self::P99 | Self::Memory | Self::Growth)
     }
 
     fn unit(self) -> &'static str {
@@ -188,6 +198,7 @@ impl Quantity {
             Self::Answers => "answers/s",
             Self::P50 | Self::P99 => "ms",
             Self::Memory => "MB",
+            Self::Growth => "times",
         }
     }
 }

@@ -28,6 +28,8 @@ use tonic::Status;
 
 /// The words before the address in the service's start line.
 const SERVICE_SERVES_ON: &str = "inventory.v1 serves on ";
+/// Twice the longest block, because a connection may end a tenth earlier than it is told.
+const CONNECTION_AGE_SECONDS: u32 = 1200;
 /// For how long the library's pool says goodbye.
 const CLOSE_BOUND: Duration = Duration::from_secs(5);
 
@@ -180,10 +182,12 @@ async fn status_of_sold_out(strategy: &str, setting: &Setting) -> Result<Status>
     answer.err().context("goods of which there are none were sold")
 }
 
+/// A connection outlives the longest block: when one ends by age, tonic's client fails the calls that it still holds
+/// back, where others send them again by themselves.
 fn configuration_of(strategy: &str, pool: u32, more: &str) -> String {
     format!(
         "lockStrategy: {strategy}\n{more}restart:\n  databaseConnections: {pool}\n  logFormat: text\n  \
-         drainDelaySeconds: 0\n"
+         drainDelaySeconds: 0\n  connectionAgeSeconds: {CONNECTION_AGE_SECONDS}\n"
     )
 }
 
