@@ -92,14 +92,15 @@ fn command(folder: &Path, options: &[&str]) -> Command {
 const FREE_PORTS: [&str; 4] = ["--grpc-port", "0", "--admin-port", "0"];
 
 /// A mounted configuration, as the operator renders it.
-fn mount(folder: &Path, revision: i64, config: &str) {
+fn mount(folder: &Path, revision: i64, config: &str) -> String {
+    let revision = format!("{revision}-{}", srv_config::hash_of(config));
     std::fs::create_dir_all(folder).unwrap();
     std::fs::write(folder.join("acknowledgement-shards"), "1").unwrap();
-    std::fs::write(folder.join("revision"), format!("{revision}-{}", srv_config::hash_of(config)))
-        .unwrap();
+    std::fs::write(folder.join("revision"), &revision).unwrap();
     // Renamed into place, so that nobody reads half of it.
     std::fs::write(folder.join("draft"), config).unwrap();
     std::fs::rename(folder.join("draft"), folder.join("config.yaml")).unwrap();
+    revision
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -309,7 +310,7 @@ async fn redis_lock_is_refused_while_redis_refuses_the_credentials_and_taken_ove
         .set_stock(SetStockRequest { goods_id: 1, on_hand: 5, ..Default::default() })
         .await
         .unwrap();
-    mount(&config, 2, "lockStrategy: redisLock\n");
+    let revision = mount(&config, 2, "lockStrategy: redisLock\n");
     program.wait_for_line("configuration rejected");
     program.wait_for_line("user and password are right");
     let written = program.written.0.lock().unwrap().clone();
@@ -318,9 +319,9 @@ async fn redis_lock_is_refused_while_redis_refuses_the_credentials_and_taken_ove
     let fence = ["EXISTS", "{shopkeeper-inventory:1}:f"];
     assert_eq!(redis.cli(&fence), "0", "the order was sold under a strategy that was refused");
     std::fs::write(&url, redis.url()).unwrap();
-    program.wait_for("revision 2 in force", |text| {
+    program.wait_for("the second configuration in force", |text| {
         text.lines()
-            .any(|line| line.contains("configuration in force") && line.contains("2-"))
+            .any(|line| line.contains("configuration in force") && line.contains(&revision))
             .then_some(())
     });
     client.sell(request("o-2", &[(1, 1)])).await.unwrap();
