@@ -204,7 +204,7 @@ fn within<T>(message: T, until: Instant) -> Request<T> {
 }
 
 /// Half of the orders name their goods the other way round, so that orders for the same goods come in opposite orders.
-fn wire(lines: &Lines, order: &str) -> Vec<Line> {
+pub fn wire(lines: &Lines, order: &str) -> Vec<Line> {
     let mut lines: Vec<Line> =
         lines.iter().map(|(&goods_id, &quantity)| Line { goods_id, quantity }).collect();
     if order.bytes().map(u32::from).sum::<u32>() % 2 == 1 {

@@ -1,6 +1,13 @@
 //! A process of the stock service: the real program, as a pod runs it.
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context as _, Result, ensure};
+use futures::{FutureExt, future::BoxFuture};
+use hyper::{
+    Request, Response,
+    body::Incoming,
+    client::conn::http2::{self, SendRequest},
+};
+use hyper_util::rt::{TokioExecutor, TokioIo};
 use proto::inventory::v1::inventory_service_client::InventoryServiceClient;
 use srv_config::LockStrategy;
 use std::{
@@ -8,10 +15,15 @@ use std::{
     net::SocketAddr,
     path::{Path, PathBuf},
     sync::{Mutex, MutexGuard, PoisonError},
+    task::{Context, Poll},
 };
 use testkit::Process;
-use tokio::{sync::watch, task::block_in_place};
-use tonic::transport::{Channel, Endpoint};
+use tokio::{net::TcpStream, sync::watch, task::block_in_place};
+use tonic::{
+    body::Body,
+    transport::{Channel, Endpoint},
+};
+use tower::Service;
 
 const NAME: &str = "inventory-srv";
 /// The words before the address in its start line.
@@ -78,6 +90,18 @@ impl Replica {
         Ok(InventoryServiceClient::new(channel.context("the replica does not run")?))
     }
 
+    /// A client of this replica alone whose calls end when the replica ends them, and not before: tonic's channel ends
+    /// each by itself when its deadline has passed, and then it would not be seen when the replica answers.
+    pub async fn patient_client(&self) -> Result<InventoryServiceClient<PatientChannel>> {
+        let address = self.address()?;
+        let stream = TokioIo::new(TcpStream::connect(address).await?);
+        let (sender, connection) = http2::handshake(TokioExecutor::new(), stream).await?;
+        // Ends with the last client.
+        tokio::spawn(connection);
+        let origin = format!("http://{address}").parse()?;
+        Ok(InventoryServiceClient::with_origin(PatientChannel(sender), origin))
+    }
+
     /// Ends it as a crash does.
     pub fn kill(&self) {
         block_in_place(|| self.process.kill());
@@ -127,13 +151,34 @@ impl Replica {
     }
 
     fn open(&self) -> Result<()> {
+        let endpoint = Endpoint::from_shared(format!("http://{}", self.address()?))?;
+        self.door.send_replace(Some(endpoint.connect_lazy()));
+        Ok(())
+    }
+
+    fn address(&self) -> Result<SocketAddr> {
         let output = self.process.output();
         let address =
             output.split_once(SERVES_ON).and_then(|(_, after)| after.split_whitespace().next());
-        let address: SocketAddr = address.context("it does not say where it serves")?.parse()?;
-        let endpoint = Endpoint::from_shared(format!("http://{address}"))?;
-        self.door.send_replace(Some(endpoint.connect_lazy()));
-        Ok(())
+        Ok(address.context("it does not say where it serves")?.parse()?)
+    }
+}
+
+/// A connection without timers.
+#[derive(Clone)]
+pub struct PatientChannel(SendRequest<Body>);
+
+impl Service<Request<Body>> for PatientChannel {
+    type Response = Response<Incoming>;
+    type Error = hyper::Error;
+    type Future = BoxFuture<'static, Result<Response<Incoming>, hyper::Error>>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), hyper::Error>> {
+        self.0.poll_ready(cx)
+    }
+
+    fn call(&mut self, request: Request<Body>) -> Self::Future {
+        self.0.send_request(request).boxed()
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::service::until_sprung;
 use crate::{
+    caller::{told_by, wire},
     history::Act,
     load::{until_served, until_varied},
     scenario::{Course, Form, Outcome},
@@ -10,6 +11,7 @@ use crate::{
 };
 use anyhow::Result;
 use futures::future::join_all;
+use proto::inventory::v1::SellRequest;
 use rand::{RngExt, rngs::StdRng, seq::IndexedRandom};
 use srv_config::LockStrategy;
 use std::time::Duration;
@@ -19,8 +21,9 @@ use testkit::{
 };
 use tokio::{
     task::block_in_place,
-    time::{Instant, sleep},
+    time::{Instant, sleep, timeout},
 };
+use tonic::Request;
 
 /// How soon something is served again once the database accepts connections, or goes on.
 const SERVED_WITHIN: Duration = Duration::from_secs(5);
@@ -128,18 +131,31 @@ pub fn unserved(shop: &Shop) -> u64 {
 
 /// Calls with deadlines of all lengths while the database hangs; names those that were answered too late or not at all.
 async fn probe(shop: &Shop) -> Result<Vec<String>> {
-    let caller = shop.caller()?.listening_on(PATIENCE);
+    let client = shop.replicas[0].patient_client().await?;
     let calls = (1..=20).map(|number: u32| {
+        let (mut client, recorder) = (client.clone(), shop.recorder.clone());
         let deadline = Duration::from_millis(250) * number;
-        let mut caller = caller.clone().with_deadline(deadline);
         async move {
+            let (order_sn, lines) = (format!("probe-{number}"), one_of(2));
+            let begun = recorder.begin(&order_sn, &Act::Sell(lines.clone()));
+            let lines = wire(&lines, &order_sn);
+            let mut request = Request::new(SellRequest { order_sn, lines, ttl: None });
+            request.set_timeout(deadline);
             let began = Instant::now();
-            let act = Act::Sell(one_of(2));
-            let told = caller.try_once(&format!("probe-{number}"), &act).await;
+            let answer = timeout(deadline + PATIENCE, client.sell(request)).await;
             let took = began.elapsed();
-            let late = took.saturating_sub(deadline);
-            (late > LATE_MAX || told.is_some()).then(|| {
-                format!("a call with a deadline of {deadline:?} was told {told:?} after {took:?}")
+            let told = match answer {
+                Ok(Ok(_)) => Some("that it is sold".to_owned()),
+                Ok(Err(status)) => {
+                    begun.end(told_by(&status));
+                    None
+                }
+                Err(_) => Some("nothing".to_owned()),
+            };
+            let is_late = took.saturating_sub(deadline) > LATE_MAX;
+            (is_late || told.is_some()).then(|| {
+                let told = told.unwrap_or_else(|| "that it is too late".to_owned());
+                format!("a call with a deadline of {deadline:?} was told {told} after {took:?}")
             })
         }
     });

@@ -1,5 +1,6 @@
 //! What a network does between the service and its database: resets, holes, one-way loss, and a host that vanishes.
 
+use super::service::until_sprung;
 use crate::{
     scenario::{Course, Outcome},
     shop::{Shop, rounds},
@@ -10,7 +11,7 @@ use srv_config::LockStrategy;
 use std::time::Duration;
 use testkit::{
     MariaDb, Network,
-    network::{Direction, Fault},
+    network::{Direction, Event, Fault, MYSQL_COMMIT},
 };
 use tokio::{task::block_in_place, time::sleep};
 
@@ -20,10 +21,11 @@ const SERVED_WITHIN: Duration = Duration::from_secs(10);
 /// The same where nobody says that connections are dead: the service must find out by itself, after a statement took
 /// longer than any may and a ping was not answered.
 const FOUND_OUT_WITHIN: Duration = Duration::from_secs(15);
-/// How long a hole is, in milliseconds: from less than a call's patience to more.
+/// How long a hole is, in milliseconds: shorter than the deadline of any call.
 const HOLE: std::ops::Range<u64> = 200..1500;
-/// Some holes are longer than the deadline of any call.
+/// Every third hole is longer than that.
 const LONG_HOLE: Duration = Duration::from_secs(6);
+const LONG_EVERY: u64 = 3;
 /// For how long nothing may be acknowledged for a hole to be one.
 const SILENCE: Duration = Duration::from_millis(100);
 
@@ -49,18 +51,35 @@ pub async fn reset(course: &Course) -> Result<Outcome> {
 
 /// Nothing is carried for a while; then what was on its way arrives.
 pub async fn black_hole(course: &Course) -> Result<Outcome> {
-    let hole = async |shop: &Shop, network: &Network, random: &mut StdRng| {
-        hole(shop, network, Fault::BlackHole, random).await
-    };
-    each(course, SERVED_WITHIN, hole).await
+    let mut holes = 0_u64..;
+    each(course, SERVED_WITHIN, async |shop, network, random| {
+        let number = holes.next().unwrap_or_default();
+        // From a moment at which a COMMIT, or its answer, is the first that is swallowed; or from any moment.
+        let begins = match number % 4 {
+            0 => Some(Event::AnswerTo(MYSQL_COMMIT.into())),
+            2 => Some(Event::Words(Direction::ToServer, MYSQL_COMMIT.into())),
+            _ => None,
+        };
+        hole(shop, network, Fault::BlackHole, begins, length_of(number, random)).await
+    })
+    .await
 }
 
 /// The database hears the service, and the service does not hear the database; or the other way round.
 pub async fn one_way(course: &Course) -> Result<Outcome> {
-    let mut ways = [Direction::ToClient, Direction::ToServer].into_iter().cycle();
+    let mut holes = 0_u64..;
     each(course, SERVED_WITHIN, async |shop, network, random| {
-        let way = ways.next().unwrap_or(Direction::ToClient);
-        hole(shop, network, Fault::Silence(way), random).await
+        let number = holes.next().unwrap_or_default();
+        let (way, begins) = match number % 4 {
+            0 => (Direction::ToClient, Some(Event::AnswerTo(MYSQL_COMMIT.into()))),
+            1 => (Direction::ToServer, None),
+            2 => {
+                let commit = Event::Words(Direction::ToServer, MYSQL_COMMIT.into());
+                (Direction::ToServer, Some(commit))
+            }
+            _ => (Direction::ToClient, None),
+        };
+        hole(shop, network, Fault::Silence(way), begins, length_of(number, random)).await
     })
     .await
 }
@@ -76,11 +95,24 @@ pub async fn vanished(course: &Course) -> Result<Outcome> {
     .await
 }
 
-async fn hole(shop: &Shop, network: &Network, fault: Fault, random: &mut StdRng) -> Result<bool> {
-    let is_long = random.random_bool(0.1);
-    let length = Duration::from_millis(random.random_range(HOLE));
-    network.suffer(fault);
-    sleep(if is_long { LONG_HOLE } else { length }).await;
+fn length_of(number: u64, random: &mut StdRng) -> Duration {
+    let short = Duration::from_millis(random.random_range(HOLE));
+    if number.is_multiple_of(LONG_EVERY) { LONG_HOLE } else { short }
+}
+
+/// Nothing is carried from the moment on at which it `begins`, or from now on, for so long.
+async fn hole(
+    shop: &Shop,
+    network: &Network,
+    fault: Fault,
+    begins: Option<Event>,
+    length: Duration,
+) -> Result<bool> {
+    match begins {
+        Some(event) => until_sprung(&network.when(event, fault)).await?,
+        None => network.suffer(fault),
+    }
+    sleep(length).await;
     let before = shop.recorder.counts().acknowledged;
     sleep(SILENCE).await;
     let counts = shop.recorder.counts();
