@@ -8,4 +8,5 @@ pub mod load;
 pub mod metrics;
 pub mod service_config;
 pub mod shop;
+pub mod unprocessed;
 pub mod waiting;

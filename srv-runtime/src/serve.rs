@@ -200,8 +200,8 @@ impl Serving {
 }
 
 /// The transport's own bounds. `max_connection_age_grace` stays unset: tonic 0.14 would then cut connections without
-/// GOAWAY. A call that a client still holds back when its connection ends by age never comes here: its own library says
-/// what its code is (tonic's: CANCELLED).
+/// GOAWAY. A call that a client still holds back when its connection ends by age never comes here, and one that is on
+/// its way is not looked at: its own library says what their codes are (tonic's: CANCELLED and INTERNAL).
 fn server(restart: &Restart) -> Server {
     let age = seconds(restart.connection_age_seconds);
     // Connections that clients opened to all pods at once must not all come back at once.

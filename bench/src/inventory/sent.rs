@@ -4,6 +4,7 @@
 use super::{arm::Sends, caller::order_number};
 use crate::load::Outcome;
 use anyhow::{Context, Result};
+use e2e::unprocessed::until_processed;
 use http::uri::PathAndQuery;
 use prost::Message;
 use prost_types::Duration as Ttl;
@@ -92,32 +93,33 @@ impl Grpc {
 
     /// Sends order `number`; with a ttl it holds only.
     pub(crate) async fn sell(&self, number: u64, ttl: Option<Ttl>) -> Result<(), Status> {
-        let request = SellRequest { ttl, ..self.order(number) };
+        let request = || SellRequest { ttl, ..self.order(number) };
         let _: SellResponse = self.unary("/inventory.v1.InventoryService/Sell", request).await?;
         Ok(())
     }
 
     async fn batch_sell(&self, number: u64, orders: u32) -> Result<(), Status> {
         let first = number * u64::from(orders);
-        let orders = (first..first + u64::from(orders)).map(|number| self.order(number)).collect();
-        let request = BatchSellRequest { orders };
-        let asked = request.orders.len();
+        let numbers = first..first + u64::from(orders);
+        let request = || BatchSellRequest {
+            orders: numbers.clone().map(|number| self.order(number)).collect(),
+        };
         let answer: BatchSellResponse =
             self.unary("/inventory.v1.InventoryService/BatchSell", request).await?;
         if let Some(error) = answer.results.iter().find_map(|result| result.error.as_ref()) {
             return Err(Status::new(Code::from(error.code), error.message.clone()));
         }
         let sold = answer.results.iter().filter(|result| result.sold.is_some()).count();
-        if sold == asked {
+        if sold == orders as usize {
             Ok(())
         } else {
-            Err(Status::internal(format!("{sold} of {asked} orders of a batch have a result")))
+            Err(Status::internal(format!("{sold} of {orders} orders of a batch have a result")))
         }
     }
 
     async fn hold_then_confirm(&self, number: u64) -> Result<(), Status> {
         self.sell(number, Some(HOLD)).await?;
-        let request = ConfirmRequest { order_sn: order_number(number) };
+        let request = || ConfirmRequest { order_sn: order_number(number) };
         let _: ConfirmResponse =
             self.unary("/inventory.v1.InventoryService/Confirm", request).await?;
         Ok(())
@@ -128,15 +130,21 @@ impl Grpc {
         SellRequest { order_sn: order_number(number), lines: vec![line], ttl: None }
     }
 
-    async fn unary<Q, A>(&self, method: &'static str, message: Q) -> Result<A, Status>
+    /// Calls with what `message` makes, which is asked again if the end of a connection caught the call.
+    async fn unary<Q, A>(&self, method: &'static str, message: impl Fn() -> Q) -> Result<A, Status>
     where
         Q: Message + 'static,
         A: Message + Default + 'static,
     {
-        let mut client = Client::new(self.channel.clone());
-        client.ready().await.map_err(|error| Status::unavailable(error.to_string()))?;
-        let (path, codec) = (PathAndQuery::from_static(method), Codec::default());
-        Ok(client.unary(Request::new(message), path, codec).await?.into_inner())
+        until_processed(|| {
+            let (mut client, request) = (Client::new(self.channel.clone()), message());
+            async move {
+                client.ready().await.map_err(|error| Status::unavailable(error.to_string()))?;
+                let (path, codec) = (PathAndQuery::from_static(method), Codec::default());
+                Ok(client.unary(Request::new(request), path, codec).await?.into_inner())
+            }
+        })
+        .await
     }
 }
 

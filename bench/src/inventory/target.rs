@@ -28,8 +28,6 @@ use tonic::Status;
 
 /// The words before the address in the service's start line.
 const SERVICE_SERVES_ON: &str = "inventory.v1 serves on ";
-/// Twice the longest block, because a connection may end a tenth earlier than it is told.
-const CONNECTION_AGE_SECONDS: u32 = 1200;
 /// For how long the library's pool says goodbye.
 const CLOSE_BOUND: Duration = Duration::from_secs(5);
 
@@ -182,12 +180,10 @@ async fn status_of_sold_out(strategy: &str, setting: &Setting) -> Result<Status>
     answer.err().context("goods of which there are none were sold")
 }
 
-/// Connections outlive the longest block: with the default age 26 calls of a run of ten minutes failed with an error of
-/// HTTP/2, which says nothing about the strategies that are compared.
 fn configuration_of(strategy: &str, pool: u32, more: &str) -> String {
     format!(
         "lockStrategy: {strategy}\n{more}restart:\n  databaseConnections: {pool}\n  logFormat: text\n  \
-         drainDelaySeconds: 0\n  connectionAgeSeconds: {CONNECTION_AGE_SECONDS}\n"
+         drainDelaySeconds: 0\n"
     )
 }
 

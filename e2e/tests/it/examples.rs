@@ -123,7 +123,7 @@ async fn a_client_that_does_as_the_service_config_says_reaches_every_pod_in_turn
     for number in 0..30 {
         let lines = vec![Line { goods_id: 1, quantity: 1 }];
         let order = SellRequest { order_sn: format!("turn-{number}"), lines, ttl: None };
-        load::sell(&mut clients[number % 3], order, &calling).await?;
+        load::sell(&clients[number % 3], order, &calling).await?;
     }
     let after = shop.calls_of_each_pod("Sell").await?;
     for (pod, calls) in &after {

@@ -120,14 +120,14 @@ async fn race(
     clients[0].clone().set_stock(stock).await?;
     let start = Arc::new(Barrier::new(clients.len()));
     let calling = Calling::published(load::SERVICE)?;
-    let orders = clients.iter().cloned().enumerate().map(|(number, mut client)| {
+    let orders = clients.iter().cloned().enumerate().map(|(number, client)| {
         let (start, calling) = (start.clone(), calling.clone());
         async move {
             let lines = vec![Line { goods_id, quantity: 1 }];
             let request =
                 SellRequest { order_sn: format!("{goods_id}-{number}"), lines, ttl: None };
             start.wait().await;
-            load::sell(&mut client, request, &calling).await
+            load::sell(&client, request, &calling).await
         }
     });
     let answers = join_all(orders.map(tokio::spawn)).await;
