@@ -11,6 +11,10 @@ mod table;
 use clap::{Parser, Subcommand};
 use std::{path::PathBuf, process::ExitCode};
 
+/// That of the service, because some arms are the service in this process and others are to be as fast as can be.
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 /// Measures one suite.
 #[derive(Parser)]
 struct Arguments {

@@ -23,9 +23,9 @@ const SERVED_WITHIN: Duration = Duration::from_secs(10);
 const FOUND_OUT_WITHIN: Duration = Duration::from_secs(15);
 /// How long a hole is, in milliseconds: shorter than the deadline of any call.
 const HOLE: std::ops::Range<u64> = 200..1500;
-/// Every third hole is longer than that.
+/// Every fifth hole is longer than that.
 const LONG_HOLE: Duration = Duration::from_secs(6);
-const LONG_EVERY: u64 = 3;
+const LONG_EVERY: u64 = 5;
 /// For how long nothing may be acknowledged for a hole to be one.
 const SILENCE: Duration = Duration::from_millis(100);
 

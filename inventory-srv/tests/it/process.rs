@@ -103,6 +103,20 @@ fn mount(folder: &Path, revision: i64, config: &str) -> String {
     revision
 }
 
+#[test]
+fn its_allocator_was_built_to_give_free_memory_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut program = command(folder.path(), &["--version"]);
+    let output = program.env("_RJEM_MALLOC_CONF", "stats_print:true").output().unwrap();
+    let told = String::from_utf8(output.stderr).unwrap();
+    for setting in ["opt.narenas: 1\n", "opt.dirty_decay_ms: 1000 ", "opt.muzzy_decay_ms: 0 "] {
+        assert!(
+            told.contains(setting),
+            "{setting:?} is not in force (.cargo/config.toml):\n{told}"
+        );
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn it_serves_without_any_server_and_keeps_the_stock() {
     let folder = tempfile::tempdir().unwrap();
