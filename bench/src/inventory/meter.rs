@@ -151,7 +151,7 @@ mod tests {
     #[test]
     fn memory_that_was_given_back_counts_in_the_peak_alone() {
         // Far more than what other tests of this process take meanwhile, and than the pages by which the kernel's own
-        // counts are off.
+        // counts are off; and more than the 8 MB above which jemalloc gives room back at once.
         const MEGABYTES: usize = 64;
         let meter = Meter { service: vec![std::process::id()], database: None };
         let held = std::hint::black_box(vec![1_u8; MEGABYTES << 20]);

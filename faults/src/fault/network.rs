@@ -112,6 +112,7 @@ async fn hole(
         Some(event) => until_sprung(&network.when(event, fault)).await?,
         None => network.suffer(fault),
     }
+    // The fault itself: nothing that could be waited for ends it.
     sleep(length).await;
     let before = shop.recorder.counts().acknowledged;
     sleep(SILENCE).await;
