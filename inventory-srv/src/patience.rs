@@ -108,8 +108,8 @@ impl Patience {
 
     /// Returns after a pause if the attempt may be made again; otherwise says what the caller is told.
     ///
-    /// An attempt whose COMMIT got no answer may be made again because every attempt looks its key up first: if it was
-    /// committed, the next attempt finds it, at the latest when it meets its own key as it writes.
+    /// An attempt whose COMMIT got no answer may be made again because no attempt does what is on record under its key:
+    /// it looks the key up first, or meets it as it writes and then looks it up.
     pub async fn bear(&mut self, setback: impl Into<Setback>) -> Result<(), Error> {
         let setback = setback.into();
         let borne = match setback.remedy() {

@@ -4,7 +4,8 @@ use crate::order::{GoodsId, Key, OrderSn};
 use crate::record::{
     Entry, FirstAnswer, Kind, KnownOrder, Milliseconds, OrderState, ReturnKey, Shelf, Stock,
 };
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
+use std::collections::btree_map::{self, BTreeMap};
 
 /// What is on record about the acts to be decided. Either nobody else changes these rows until what was decided is
 /// written, or the writing is guarded by their versions. Decisions move it on, act by act, so that the next act of a
@@ -125,6 +126,17 @@ impl Round {
     pub fn unchanged(&self, goods: GoodsId) -> Option<&Stock> {
         let stock = self.held.shelf.0.get(&goods)?;
         (self.shelf_before.0.get(&goods) == Some(stock)).then_some(stock)
+    }
+
+    /// Adds orders that are on record, which were looked up only after decisions that took them for unknown. Those that
+    /// were put on record by this round stay as they are: what it writes will meet the older ones.
+    pub fn look_at_orders(&mut self, known: BTreeMap<OrderSn, KnownOrder>) {
+        for (sn, order) in known {
+            if let btree_map::Entry::Vacant(unknown) = self.held.orders.entry(sn.clone()) {
+                unknown.insert(order.clone());
+                self.orders_before.insert(sn, order);
+            }
+        }
     }
 
     /// Adds the dead holds on the held goods as they are on record, after a decision asked for them.

@@ -8,6 +8,7 @@
 mod batch;
 mod pace;
 mod queue;
+mod reserved;
 mod sold_out;
 
 use super::Verdict;
@@ -19,6 +20,7 @@ use crate::record::KnownOrder;
 use crate::store::{KeptConnection, Store, StoreError};
 use crate::supervise::supervise;
 use queue::{Job, Queue, Work};
+use reserved::Reserved;
 use sold_out::SoldOut;
 use srv_config::{InventoryHot, LaneSettings};
 use srv_runtime::{DatabaseKind, Deadline, Settings, detached};
@@ -44,6 +46,7 @@ pub(crate) struct Lanes(Arc<Inner>);
 struct Inner {
     queues: Vec<Arc<Queue>>,
     sold_out: Arc<SoldOut>,
+    reserved: Arc<Reserved>,
     settings: Settings<InventoryHot>,
     _ends_the_lanes: DropGuard,
 }
@@ -56,11 +59,13 @@ impl Lanes {
         let end = CancellationToken::new();
         let queues: Vec<_> = (0..count).map(|_| Arc::new(Queue::default())).collect();
         let sold_out = Arc::new(SoldOut::new(store));
+        let reserved = Arc::<Reserved>::default();
         for queue in &queues {
             let lane = Lane {
                 store: store.clone(),
                 queue: Arc::clone(queue),
                 sold_out: Arc::clone(&sold_out),
+                reserved: Arc::clone(&reserved),
                 settings: settings.clone(),
             };
             let end = end.clone();
@@ -70,7 +75,13 @@ impl Lanes {
                 end.run_until_cancelled(supervise("a lane", || lane.clone().run())).await
             });
         }
-        Self(Arc::new(Inner { queues, sold_out, settings, _ends_the_lanes: end.drop_guard() }))
+        Self(Arc::new(Inner {
+            queues,
+            sold_out,
+            reserved,
+            settings,
+            _ends_the_lanes: end.drop_guard(),
+        }))
     }
 
     /// Has an act on an order done. A caller that goes away before its act was taken up leaves it undone.
@@ -85,11 +96,14 @@ impl Lanes {
             return Ok(Err(Refusal::Unobtainable(shortage)));
         }
         let (answer, answered) = oneshot::channel();
-        let route = match &**act {
-            OrderAct::Sell(order) => order.goods().next().map(hash),
-            act => Some(hash(act.sn())),
-        };
-        self.queue_up(Job::new(Work::Order(Arc::clone(act), answer), until), route.unwrap_or(0))?;
+        let mut job = Job::new(Work::Order(Arc::clone(act), answer), until);
+        if job.is_unresolved()
+            && let Some(goods) = self.0.reserved.goods_of(act.sn())
+        {
+            job.resolve(goods.iter().copied());
+        }
+        let route = job.needs.goods.first().map_or_else(|| hash(act.sn()), hash);
+        self.queue_up(job, route)?;
         answered.await.unwrap_or(Err(Setback::LaneLost))
     }
 
@@ -142,6 +156,7 @@ struct Lane {
     store: Store,
     queue: Arc<Queue>,
     sold_out: Arc<SoldOut>,
+    reserved: Arc<Reserved>,
     settings: Settings<InventoryHot>,
 }
 

@@ -21,6 +21,7 @@ mod faults;
 mod limits;
 mod list;
 mod partial;
+mod presumed;
 mod process;
 mod purge;
 mod race;

@@ -8,7 +8,7 @@ use super::{goods, key, short};
 use crate::decide::{Changes, Expired, Held, Refusal, Round, Undone};
 use crate::order::GoodsId;
 use crate::record::{Entry, OrderState};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Decides about acts in one round; each of them is done.
 #[track_caller]
@@ -316,4 +316,34 @@ fn a_hold_that_is_extended_in_the_round_is_not_released_in_it() {
     assert!(answers[0].is_ok() && answers[2].is_ok());
     assert_eq!(answers[1], Err(short([(1, 3, 2)])));
     assert_eq!((books.on_hand(1), books.reserved(1)), (3, 3));
+}
+
+/// A round that takes all orders for new, as a lane does.
+fn presuming(books: &Books, acts: &[Act]) -> Round {
+    Round::on(Held { orders: BTreeMap::new(), ..books.held(acts) })
+}
+
+#[test]
+fn an_order_that_is_looked_up_after_its_refusal_is_known_again() {
+    let mut books = Books::with(&[(1, 3)]);
+    let order = sell("o", &[(1, 3)]);
+    books.done(order.clone());
+    let mut round = presuming(&books, std::slice::from_ref(&order));
+    let refused = order.ask(&mut round).unwrap_err();
+    assert_eq!(refused, Undone::Refused(short([(1, 3, 0)])));
+    round.look_at_orders(books.orders.clone());
+    assert!(order.ask(&mut round).unwrap().receipt().replayed);
+    assert!(round.changes().is_empty());
+}
+
+#[test]
+fn an_order_that_was_put_on_record_stays_new_and_will_meet_the_older_one() {
+    let mut books = Books::with(&[(1, 9)]);
+    let order = sell("o", &[(1, 3)]);
+    books.done(order.clone());
+    let mut round = presuming(&books, std::slice::from_ref(&order));
+    assert!(!order.ask(&mut round).unwrap().receipt().replayed);
+    round.look_at_orders(books.orders.clone());
+    let changes = round.changes();
+    assert_eq!((changes.new_orders.len(), changes.orders.len()), (1, 0));
 }

@@ -1,10 +1,14 @@
 //! One batch: rows held first, then what queued for them, decided act by act, written and committed once, answered.
+//!
+//! An order to sell is presumed new. If its number is on record, the row that is to be written meets it there: then the
+//! batch is undone, and done again with every number looked up before. That saves the look for all the others, which
+//! took a quarter of a batch's time.
 
 use super::queue::{Job, Queue, Work};
 use super::{Caps, Lane, look_up};
 use crate::act::Needs;
 use crate::decide::{Receipt, Refusal, Round, Setting};
-use crate::order::GoodsId;
+use crate::order::{GoodsId, OrderSn};
 use crate::patience::Setback;
 use crate::record::KnownOrder;
 use crate::sell::Verdict;
@@ -75,7 +79,7 @@ async fn work(
             Ok(())
         }
         Ok(beginning) => settle(lane, beginning, needs.goods, seen, jobs).await,
-        Err(error) => refuse(jobs, error),
+        Err(error) => refuse(&lane.queue, jobs, error),
     };
     (count, worked)
 }
@@ -104,16 +108,24 @@ async fn settle(
 ) -> Result<(), Refused> {
     match decide_and_write(lane, beginning, goods, seen, &jobs).await {
         Ok(outcomes) => {
-            answer(&lane.queue, jobs, outcomes);
+            answer(lane, jobs, outcomes);
             Ok(())
         }
-        Err(error) => refuse(jobs, error),
+        Err(error) => refuse(&lane.queue, jobs, error),
     }
 }
 
 /// What becomes of jobs that the database refused together.
-fn refuse(jobs: Vec<Job>, error: StoreError) -> Result<(), Refused> {
+fn refuse(queue: &Queue, jobs: Vec<Job>, error: StoreError) -> Result<(), Refused> {
     match error {
+        // One of them may have met its number, or be to blame for what stands under it: looked up, that is found before
+        // anything is decided. Each goes back once at most.
+        StoreError::Duplicate(_) | StoreError::Broken(_) | StoreError::Corrupt(_)
+            if jobs.iter().any(Job::is_presumed_new) =>
+        {
+            queue.put_back_to_look_up(jobs);
+            Err(Refused::new())
+        }
         StoreError::Broken(_) | StoreError::Corrupt(_) if jobs.len() > 1 => Err(jobs),
         error => {
             fail(jobs, error);
@@ -134,7 +146,7 @@ async fn by_halves(lane: &Lane, refused: Refused) {
             let seen = Instant::now();
             let settled = match lane.store.begin_with(&needs).await {
                 Ok(beginning) => settle(lane, beginning, needs.goods, seen, jobs).await,
-                Err(error) => refuse(jobs, error),
+                Err(error) => refuse(&lane.queue, jobs, error),
             };
             again.extend(settled.err());
         }
@@ -174,11 +186,41 @@ async fn decide_and_write(
     for job in jobs {
         outcomes.push(decide(&mut transaction.on(), &mut round, job).await?);
     }
+    look_up_refused(&mut transaction.on(), &mut round, jobs, &mut outcomes).await?;
     let sold_out = outcomes.iter().flat_map(Outcome::sold_out).collect();
     let found = lane.sold_out.found(&mut transaction.on(), &round, sold_out, seen).await?;
     write(transaction, round).await?;
     lane.sold_out.remember(found);
     Ok(outcomes)
+}
+
+/// Nobody is refused before the number was looked up: it may be that of an order that is on record. One that is taken
+/// meets its number, if that is on record, as it is written.
+async fn look_up_refused(
+    session: &mut Session<'_>,
+    round: &mut Round,
+    jobs: &[Job],
+    outcomes: &mut [Outcome],
+) -> Result<(), StoreError> {
+    let judged = || jobs.iter().zip(outcomes.iter());
+    let is_refused = |(job, outcome): &(&Job, &Outcome)| {
+        job.is_presumed_new() && matches!(outcome, Outcome::Order(Err(_)))
+    };
+    let refused = judged().filter(is_refused);
+    let orders: BTreeSet<OrderSn> = refused.filter_map(|(job, _)| job.sn().cloned()).collect();
+    if orders.is_empty() {
+        return Ok(());
+    }
+    let records = session.records(&Needs { orders: orders.clone(), ..Needs::default() }).await?;
+    round.look_at_orders(records.orders);
+    for (job, outcome) in jobs.iter().zip(outcomes) {
+        if job.sn().is_some_and(|sn| orders.contains(sn))
+            && matches!(outcome, Outcome::Order(Err(_)))
+        {
+            *outcome = decide(session, round, job).await?;
+        }
+    }
+    Ok(())
 }
 
 async fn decide(
@@ -201,12 +243,15 @@ async fn decide(
 }
 
 /// Tells the callers, now that it is durable. What is not decided yet heads the next batch.
-fn answer(queue: &Queue, jobs: Vec<Job>, outcomes: Vec<Outcome>) {
+fn answer(lane: &Lane, jobs: Vec<Job>, outcomes: Vec<Outcome>) {
     let mut again = Vec::new();
     for (mut job, outcome) in jobs.into_iter().zip(outcomes) {
         match (job.work, outcome) {
             // Who does not listen any more need not be told.
-            (Work::Order(_, answer), Outcome::Order(verdict)) => drop(answer.send(Ok(verdict))),
+            (Work::Order(_, answer), Outcome::Order(verdict)) => {
+                verdict.iter().for_each(|receipt| lane.reserved.remember(&receipt.order));
+                drop(answer.send(Ok(verdict)));
+            }
             (Work::Stock(_, answer), Outcome::Stock(verdict)) => drop(answer.send(Ok(verdict))),
             (work, Outcome::Again(goods)) => {
                 job.work = work;
@@ -218,7 +263,7 @@ fn answer(queue: &Queue, jobs: Vec<Job>, outcomes: Vec<Outcome>) {
             }
         }
     }
-    queue.put_back(again);
+    lane.queue.put_back(again);
 }
 
 fn fail(jobs: impl IntoIterator<Item = Job>, error: StoreError) {

@@ -4,7 +4,7 @@ use super::Caps;
 use super::pace::Pace;
 use crate::act::{Needs, OrderAct, StockAct};
 use crate::decide::{Receipt, Setting};
-use crate::order::OrderSn;
+use crate::order::{GoodsId, OrderSn};
 use crate::patience::Setback;
 use crate::record::KnownOrder;
 use crate::sell::Verdict;
@@ -16,6 +16,10 @@ use std::time::Duration;
 use tokio::sync::{Notify, oneshot};
 use tokio::time::Instant;
 
+/// For how long every number is looked up after a repeat was met. A batch that meets one is done twice; with repeats
+/// coming all the time that is one of some fifty batches. And what made one client repeat makes others do so, too.
+const REPEATS_FOR: Duration = Duration::from_secs(1);
+
 /// What a lane tells a caller.
 type Answer<T> = oneshot::Sender<Result<Verdict<T>, Setback>>;
 
@@ -25,36 +29,66 @@ pub(super) enum Work {
     Stock(Arc<StockAct>, Answer<Setting>),
 }
 
+impl Work {
+    fn sn(&self) -> Option<&OrderSn> {
+        match self {
+            Self::Order(act, _) => Some(act.sn()),
+            Self::Stock(..) => None,
+        }
+    }
+}
+
 /// Something to be done by a lane.
 pub(super) struct Job {
     pub(super) work: Work,
     pub(super) needs: Needs,
     /// The goods of an order on record are not known yet.
     is_unresolved: bool,
+    /// An order to sell whose number was not looked up: almost every one is new.
+    is_presumed_new: bool,
     until: Deadline,
 }
 
 impl Job {
     pub(super) fn new(work: Work, until: Deadline) -> Self {
-        let (needs, is_unresolved) = match &work {
-            Work::Order(act, _) => (act.needs(), !matches!(**act, OrderAct::Sell(_))),
-            Work::Stock(act, _) => (act.needs(), false),
+        let (needs, is_unresolved, is_presumed_new) = match &work {
+            Work::Order(act, _) => match &**act {
+                OrderAct::Sell(order) => {
+                    (Needs { goods: order.goods().collect(), ..Needs::default() }, false, true)
+                }
+                act => (act.needs(), true, false),
+            },
+            Work::Stock(act, _) => (act.needs(), false, false),
         };
-        Self { work, needs, is_unresolved, until }
+        Self { work, needs, is_unresolved, is_presumed_new, until }
+    }
+
+    /// Whether it is an order to sell whose number was not looked up.
+    pub(super) fn is_presumed_new(&self) -> bool {
+        self.is_presumed_new
+    }
+
+    /// Its number is to be looked up before it is written.
+    fn look_up(&mut self) {
+        if std::mem::take(&mut self.is_presumed_new) {
+            self.needs.orders.extend(self.work.sn().cloned());
+        }
+    }
+
+    /// Whether it is about an order on record of which is not known what it took.
+    pub(super) fn is_unresolved(&self) -> bool {
+        self.is_unresolved
     }
 
     /// It turned out what the order on record took.
-    pub(super) fn resolve(&mut self, known: Option<&KnownOrder>) {
-        self.needs.goods.extend(known.into_iter().flat_map(KnownOrder::goods));
+    pub(super) fn resolve(&mut self, goods: impl IntoIterator<Item = GoodsId>) {
+        self.needs.goods.extend(goods);
         self.is_unresolved = false;
     }
 
-    /// The order that it is about, if it is about one on record.
+    /// The number of the order that it is about, if it is about one.
     pub(super) fn sn(&self) -> Option<&OrderSn> {
-        match &self.work {
-            Work::Order(act, _) => Some(act.sn()),
-            Work::Stock(..) => None,
-        }
+        self.work.sn()
     }
 
     pub(super) fn fail(self, setback: Setback) {
@@ -93,6 +127,8 @@ pub(super) struct Queue {
 struct Waiting {
     jobs: VecDeque<Job>,
     pace: Pace,
+    /// Until then every number is looked up.
+    looks_up_until: Option<Instant>,
 }
 
 impl Queue {
@@ -102,13 +138,16 @@ impl Queue {
     }
 
     /// Queues a job up, unless there are too many before it or its turn would come too late.
-    pub(super) fn push(&self, job: Job, settings: &LaneSettings) -> Result<(), Setback> {
+    pub(super) fn push(&self, mut job: Job, settings: &LaneSettings) -> Result<(), Setback> {
         let mut waiting = self.lock();
         let queued = waiting.jobs.len();
         let cap = |number: i32| usize::try_from(number).unwrap_or(1);
         let wait = waiting.pace.wait_behind(queued, cap(settings.batch_orders));
         if queued >= cap(settings.queued_orders) || (queued > 0 && wait > job.until.remaining()) {
             return Err(Setback::Overloaded { retry_after: wait });
+        }
+        if waiting.looks_up_until.is_some_and(|until| Instant::now() < until) {
+            job.look_up();
         }
         waiting.jobs.push_back(job);
         drop(waiting);
@@ -146,7 +185,7 @@ impl Queue {
     pub(super) fn resolve(&self, asked: &BTreeSet<OrderSn>, known: &BTreeMap<OrderSn, KnownOrder>) {
         for job in self.lock().jobs.iter_mut().filter(|job| job.is_unresolved) {
             if let Some(sn) = job.sn().filter(|sn| asked.contains(*sn)).cloned() {
-                job.resolve(known.get(&sn));
+                job.resolve(known.get(&sn).into_iter().flat_map(KnownOrder::goods));
             }
         }
     }
@@ -218,6 +257,15 @@ impl Queue {
             }
         }
         (taken, more.into())
+    }
+
+    /// Puts jobs back of which at least one, it seems, was wrongly presumed new. From now on, and for [`REPEATS_FOR`],
+    /// every number is looked up before it is written.
+    pub(super) fn put_back_to_look_up(&self, jobs: Vec<Job>) {
+        self.put_back(jobs);
+        let mut waiting = self.lock();
+        waiting.looks_up_until = Some(Instant::now() + REPEATS_FOR);
+        waiting.jobs.iter_mut().for_each(Job::look_up);
     }
 
     /// Puts jobs back to the head, in their order.

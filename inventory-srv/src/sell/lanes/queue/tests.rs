@@ -150,6 +150,7 @@ fn an_order_whose_caller_is_gone_is_not_begun() {
 #[test]
 fn who_came_after_the_look_up_waits_in_line_unless_most_did() {
     let (queue, _callers) = queue_of(&[&[1], &[1, 2], &[1], &[1], &[1]]);
+    queue.put_back_to_look_up(Vec::new());
     let caps = Caps { jobs: 10, lines: 10, goods: 10 };
     let held = |numbers: &[&str]| {
         let orders = numbers.iter().map(|sn| Key::from_record((*sn).to_owned())).collect();
@@ -166,4 +167,27 @@ fn who_came_after_the_look_up_waits_in_line_unless_most_did() {
     // Nothing else fits: it is all there is.
     assert_eq!(take(&held(&["o-1"])), (Vec::new(), vec!["o-4".to_owned()]));
     assert_eq!(numbers(queue.lock().jobs.make_contiguous()), ["o-1"]);
+}
+
+#[test]
+fn an_order_to_sell_is_presumed_new_unless_a_repeat_was_met_a_moment_ago() {
+    let (queue, mut callers) = queue_of(&[&[1], &[1]]);
+    let looked_up = || -> Vec<String> {
+        let needs = queue.needs_of_next_batch(&Caps { jobs: 10, lines: 10, goods: 10 });
+        needs.orders.iter().map(ToString::to_string).collect()
+    };
+    assert!(looked_up().is_empty());
+    let mut push = |sn: &str| {
+        let (job, caller) = job(sn, &[1], 60);
+        callers.push(caller);
+        assert!(queue.push(job, &ROOMY).is_ok());
+    };
+    let (met, _) = queue.take_fitting(&queue.needs_of_next_batch(&CAPS), &CAPS);
+    push("waits");
+    queue.put_back_to_look_up(met);
+    push("comes");
+    assert_eq!(looked_up(), ["comes", "o-0", "o-1", "waits"]);
+    queue.lock().looks_up_until = Some(Instant::now());
+    push("comes later");
+    assert_eq!(looked_up(), ["comes", "o-0", "o-1", "waits"]);
 }
