@@ -52,9 +52,9 @@ fn of_mysql(error: &MySqlDatabaseError) -> Situation {
         // Lock wait timeout; deadlock; record changed since the snapshot. TiDB: write conflict, which in pessimistic
         // mode is rare; to be tried again; a schema that changed; a lock that was not resolved, or outlived its owner.
         1205 | 1213 | 1020 | 9007 | 8002 | 8005 | 8022 | 8028 | 9004 | 8229 => Situation::Conflict,
-        // TiDB's word for a row that others were first at, more often than its server tries again by itself; the number
-        // is that of errors without one.
-        1105 if error.message().contains("pessimistic lock retry limit") => Situation::Conflict,
+        // TiDB's words for a row that others were first at more often than its server tries again by itself, and
+        // for one that others held for too long, where its store noticed; the number is that of errors without one.
+        1105 if of_a_held_row(error.message()) => Situation::Conflict,
         // Too many connections; access denied (credentials are being changed); disk or table full; network; shutdown;
         // read-only; statement timeout; connection killed. TiDB: PD or TiKV away, busy, or throttling; a schema that it
         // could not read again in time. After a COMMIT with an unknown outcome it closes the connection instead.
@@ -87,6 +87,12 @@ fn of_mysql(error: &MySqlDatabaseError) -> Situation {
     }
 }
 
+fn of_a_held_row(message: &str) -> bool {
+    ["pessimistic lock retry limit", "lock wait timeout"]
+        .iter()
+        .any(|words| message.contains(words))
+}
+
 fn of_sqlite(error: &SqliteError) -> Situation {
     if error.is_unique_violation() {
         return Situation::Duplicate;
@@ -98,5 +104,21 @@ fn of_sqlite(error: &SqliteError) -> Situation {
         // Read-only; input or output failed; disk full; cannot open.
         Some(8 | 10 | 13 | 14) => Situation::Away,
         _ => Situation::Broken,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tidb_says_in_words_that_a_row_was_held() {
+        for words in ["pessimistic lock retry limit reached", "lock wait timeout"] {
+            assert!(of_a_held_row(words), "{words}");
+        }
+        assert!(
+            !of_a_held_row("index out of range"),
+            "any other error without a number is a fault"
+        );
     }
 }
