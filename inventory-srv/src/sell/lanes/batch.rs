@@ -8,7 +8,7 @@ use super::queue::{Job, Queue, Work};
 use super::{Caps, Lane, look_up};
 use crate::act::Needs;
 use crate::decide::{Receipt, Refusal, Round, Setting};
-use crate::order::{GoodsId, OrderSn};
+use crate::order::GoodsId;
 use crate::patience::Setback;
 use crate::record::KnownOrder;
 use crate::sell::Verdict;
@@ -202,23 +202,18 @@ async fn look_up_refused(
     jobs: &[Job],
     outcomes: &mut [Outcome],
 ) -> Result<(), StoreError> {
-    let judged = || jobs.iter().zip(outcomes.iter());
-    let is_refused = |(job, outcome): &(&Job, &Outcome)| {
+    let is_refused = |(job, outcome): &(&Job, &mut Outcome)| {
         job.is_presumed_new() && matches!(outcome, Outcome::Order(Err(_)))
     };
-    let refused = judged().filter(is_refused);
-    let orders: BTreeSet<OrderSn> = refused.filter_map(|(job, _)| job.sn().cloned()).collect();
-    if orders.is_empty() {
+    let refused: Vec<_> = jobs.iter().zip(outcomes).filter(is_refused).collect();
+    if refused.is_empty() {
         return Ok(());
     }
-    let records = session.records(&Needs { orders: orders.clone(), ..Needs::default() }).await?;
+    let orders = refused.iter().filter_map(|(job, _)| job.sn().cloned()).collect();
+    let records = session.records(&Needs { orders, ..Needs::default() }).await?;
     round.look_at_orders(records.orders);
-    for (job, outcome) in jobs.iter().zip(outcomes) {
-        if job.sn().is_some_and(|sn| orders.contains(sn))
-            && matches!(outcome, Outcome::Order(Err(_)))
-        {
-            *outcome = decide(session, round, job).await?;
-        }
+    for (job, outcome) in refused {
+        *outcome = decide(session, round, job).await?;
     }
     Ok(())
 }
